@@ -1,0 +1,96 @@
+"""What can go wrong, one class per reaction.
+
+    FetcherError
+    ├── JobError              fix the job file, then run again            exit 78
+    ├── RowError              this row alone; the others go on            exit 3 at the end
+    │   ├── Refused           asking again will not help
+    │   ├── GaveUp            the next run asks again
+    │   └── Quarantined       the answer came and could not be parsed
+    └── RunStopped            nothing more can be done in this run
+        ├── Busy              another run holds the job                   exit 4
+        ├── Contradiction     ledger and files tell different stories     exit 65
+        ├── ApiDown           nobody answers at the API's address         exit 69
+        └── DiskFailed        the disk failed or is full                  exit 74
+
+Messages say where, what was expected, what came, and what to do. They reach logs, the ledger and the screen, so no
+secret may be put into one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class FetcherError(Exception):
+    """Everything that fetcher raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing that is wrong in a job file. `line` and `column` count from 1; 0 where the fault has no place."""
+
+    line: int
+    column: int
+    key: str
+    message: str
+
+    def located(self, file: str) -> str:
+        """`job.toml:12:1 fetch.limits.rat: unknown key; did you mean 'rate'?`"""
+        place = f"{file}:{self.line}:{self.column}" if self.line else file
+        return f"{place} {self.key}: {self.message}" if self.key else f"{place} {self.message}"
+
+
+class JobError(FetcherError):
+    """The job file, or something that it names, is wrong. `faults` holds every fault found, in file order."""
+
+    exit_code = 78
+
+    def __init__(self, file: str, faults: Sequence[Fault]) -> None:
+        self.file = file
+        self.faults = tuple(sorted(faults))
+        super().__init__("\n".join(fault.located(file) for fault in self.faults))
+
+
+class RowError(FetcherError):
+    """One row ends here; its message is the reason in the ledger."""
+
+
+class Refused(RowError):
+    """Asking again will not help: the row counts as settled."""
+
+
+class GaveUp(RowError):
+    """Every allowed attempt failed; the next run asks again."""
+
+
+class Quarantined(RowError):
+    """The answer could not be parsed, or its parser died or hung; it is set aside."""
+
+
+class RunStopped(FetcherError):
+    """The run ends here; what was committed stays. `exit_code` is the program's."""
+
+    exit_code = 1
+
+
+class Busy(RunStopped):
+    """Another run holds this job's folder."""
+
+    exit_code = 4
+
+
+class Contradiction(RunStopped):
+    """Ledger and files disagree. Nothing was touched; the message says how to mend it."""
+
+    exit_code = 65
+
+
+class ApiDown(RunStopped):
+    """No connection to the API could be made at all."""
+
+    exit_code = 69
+
+
+class DiskFailed(RunStopped):
+    """A write, an fsync or a rename failed. Nothing was committed after the last good commit."""
+
+    exit_code = 74

@@ -1,0 +1,79 @@
+"""The values that flow through a run: Row -> Request -> Response -> Outcome. All frozen; none knows where it goes next."""
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+Value = str | int | float | bool | date | datetime | None
+"""What a slot of a template can be filled with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One unit of work: what to ask about. `key` is stable over runs and is what the ledger knows the row by."""
+
+    key: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One composed HTTP request. Equal keys are asked once."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """SHA-256 (hex) over method, URL and headers: what the cache knows the answer by."""
+        parts = [self.method, self.url, *(f"{name.lower()}: {value}" for name, value in sorted(self.headers))]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One complete answer; `body` is decoded (no gzip left), `fetched_at` is epoch seconds."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    fetched_at: float
+    from_cache: bool = False
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, whatever its case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+class RowState(enum.StrEnum):
+    """Where a row stands. Every row that was read is in exactly one of these."""
+
+    DONE = "done"
+    EMPTY = "empty"
+    REFUSED = "refused"
+    GAVE_UP = "gave up"
+    QUARANTINED = "quarantined"
+    WAITING = "waiting"
+
+
+SETTLED = frozenset({RowState.DONE, RowState.EMPTY, RowState.REFUSED, RowState.QUARANTINED})
+"""States that a plain next run leaves alone."""
+
+FAILED = frozenset({RowState.REFUSED, RowState.GAVE_UP, RowState.QUARANTINED})
+"""States that make a run exit 3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one row ended: the JSONL bytes of its records (each line with its newline) and their number."""
+
+    row_key: str
+    state: RowState
+    reason: str = ""
+    lines: bytes = field(default=b"", repr=False)
+    records: int = 0
+    attempts: int = 0
