@@ -5,6 +5,7 @@
     ├── RowError              this row alone; the others go on            exit 3 at the end
     │   ├── Refused           asking again will not help
     │   ├── GaveUp            the next run asks again
+    │   ├── Parked            the server asked for a long wait; asked again after it
     │   └── Quarantined       the answer came and could not be parsed
     └── RunStopped            nothing more can be done in this run
         ├── Busy              another run holds the job                   exit 4
@@ -21,7 +22,9 @@ from dataclasses import dataclass
 
 
 class FetcherError(Exception):
-    """Everything that fetcher raises on purpose."""
+    """Everything that fetcher raises on purpose. `exit_code` is the program's when this ends a run."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,7 +54,9 @@ class JobError(FetcherError):
 
 
 class RowError(FetcherError):
-    """One row ends here; its message is the reason in the ledger."""
+    """One row ends here; its message is the reason in the ledger, `attempts` the requests that were sent for it."""
+
+    attempts = 0
 
 
 class Refused(RowError):
@@ -62,14 +67,20 @@ class GaveUp(RowError):
     """Every allowed attempt failed; the next run asks again."""
 
 
+class Parked(RowError):
+    """The server asked for a wait too long to sit out. `until` is in epoch seconds; nothing is sent before."""
+
+    def __init__(self, message: str, until: float) -> None:
+        self.until = until
+        super().__init__(message)
+
+
 class Quarantined(RowError):
     """The answer could not be parsed, or its parser died or hung; it is set aside."""
 
 
 class RunStopped(FetcherError):
-    """The run ends here; what was committed stays. `exit_code` is the program's."""
-
-    exit_code = 1
+    """The run ends here; what was committed stays."""
 
 
 class Busy(RunStopped):

@@ -69,7 +69,10 @@ FAILED = frozenset({RowState.REFUSED, RowState.GAVE_UP, RowState.QUARANTINED})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one row ended: the JSONL bytes of its records (each line with its newline) and their number."""
+    """How one row ended: the JSONL bytes of its records (each line with its newline) and their number.
+
+    `attempts` counts the requests sent for it in this run; `not_before` (epoch seconds) is set where it has to wait.
+    """
 
     row_key: str
     state: RowState
@@ -77,3 +80,4 @@ class Outcome:
     lines: bytes = field(default=b"", repr=False)
     records: int = 0
     attempts: int = 0
+    not_before: float = 0.0

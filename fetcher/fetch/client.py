@@ -1,0 +1,183 @@
+"""The client: cache around retries around a slot around the rate around the wire.
+
+A hit spends nothing; every attempt spends a start; no slot is held while a failed attempt waits for its next turn.
+This is the only file that knows aiohttp.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+import aiohttp
+from yarl import URL
+
+from fetcher.errors import ApiDown, GaveUp, Parked, Refused, RowError
+from fetcher.fetch.cache import Cache
+from fetcher.fetch.hints import retry_after_s
+from fetcher.fetch.limits import Realm, Start, TooLong
+from fetcher.fetch.retries import AttemptFailed, Retries, judged
+from fetcher.job.sections import Fetch
+from fetcher.model import Request, Response
+from fetcher.tally import Tally
+
+CONNECT_TIMEOUT_S = 10.0
+TOO_MANY = 429
+USER_AGENT = "polite-fetcher"
+
+
+@dataclass(slots=True)
+class Fetched:
+    """A response and the attempts that it took: none when it came from the cache."""
+
+    response: Response
+    attempts: int
+
+
+class Client:
+    """`async with Client(...)`: one session, one realm and one cache for every row of a run.
+
+    `cache` is None where the job keeps nothing; `tally` is told of every exchange.
+    """
+
+    def __init__(self, settings: Fetch, cache: Cache | None, retries: Retries, tally: Tally) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._retries = retries
+        self._tally = tally
+        self._realm = Realm(settings.limits, time.monotonic)
+        self._reached_at = float("-inf")
+
+    async def __aenter__(self) -> "Client":
+        connector = aiohttp.TCPConnector(
+            limit=self._settings.limits.concurrency, ttl_dns_cache=300, resolver=aiohttp.ThreadedResolver()
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, self._settings.timeout)),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def fetch(self, request: Request) -> Fetched:
+        """The answer to a request, from the cache where it is kept there, else from the API.
+
+        Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
+        """
+        if (kept := self._kept(request)) is not None:
+            self._tally.cache_hits += 1
+            return Fetched(kept, attempts=0)
+        began, attempts = time.monotonic(), 0
+
+        async def attempt() -> Response:
+            nonlocal attempts
+            async with self._started() as start:
+                attempts += 1
+                self._tally.requests += 1
+                self._tally.retries += attempts > 1
+                response = await self._exchange(request, start)
+            return judged(response, self._obeyed(response))
+
+        try:
+            response = await self._retries.run(attempt)
+        except RowError as error:
+            error.attempts = attempts
+            if isinstance(error, GaveUp) and self._reached_at < began:
+                raise ApiDown(f"nobody answers at {self._settings.base_url}: {error}") from error
+            raise
+        if self._cache is not None:
+            await self._cache.put(request.key, response)
+        return Fetched(response, attempts)
+
+    def _kept(self, request: Request) -> Response | None:
+        keep = self._settings.cache.keep
+        if self._cache is None or keep == "none":
+            return None
+        return self._cache.find(request.key, float("-inf") if keep == "forever" else self._retries.now() - keep)
+
+    @asynccontextmanager
+    async def _started(self) -> AsyncIterator[Start]:
+        try:
+            async with self._realm.start(self._settings.retries.max_wait) as start:
+                yield start
+        except TooLong as wait:
+            raise Parked(str(wait), self._retries.now() + wait.wait_s) from wait
+
+    def _obeyed(self, response: Response) -> float | None:
+        """The wait that the server asks for, in seconds; the whole realm keeps it, not this one request."""
+        hint_s = retry_after_s(response, self._retries.now())
+        wait_s = hint_s or (self._settings.retries.first_wait if response.status == TOO_MANY else 0.0)
+        if wait_s:
+            self._realm.pace.cool_down(time.monotonic() + wait_s)
+        return hint_s
+
+    async def _exchange(self, request: Request, start: Start) -> Response:
+        """One request on the wire and its whole answer. Raises `AttemptFailed` where another try may go better."""
+        timeout_s = self._settings.timeout
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._send(request, start)
+        except aiohttp.ClientSSLError as error:
+            raise GaveUp(f"TLS: {one_line(error)}") from error
+        except aiohttp.InvalidURL as error:
+            raise Refused(f"not a URL that can be asked: {one_line(error)}") from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise AttemptFailed(one_line(error)) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._reached_at = time.monotonic()
+            reason = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else one_line(error)
+            raise AttemptFailed(reason) from error
+
+    async def _send(self, request: Request, start: Start) -> Response:
+        async with self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            allow_redirects=False,
+            middlewares=(sent_once(),),
+        ) as answer:
+            self._reached_at = time.monotonic()
+            self._realm.pace.answered(start, self._reached_at)
+            self._tally.statuses[answer.status] += 1
+            body = await self._read(answer)
+            headers = tuple((str(name), value) for name, value in answer.headers.items())
+            return Response(answer.status, headers, body, self._retries.now())
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        chunks = []
+        left = self._settings.max_body
+        async for chunk in answer.content.iter_any():
+            left -= len(chunk)
+            if left < 0:
+                answer.close()
+                raise Refused(f"the body is larger than fetch.max_body = {self._settings.max_body} bytes")
+            chunks.append(chunk)
+        self._tally.bytes_received += self._settings.max_body - left
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def sent_once() -> aiohttp.ClientMiddlewareType:
+    """A middleware that lets one send through: aiohttp would repeat a request by itself, without a start of its own."""
+    is_sent = False
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        nonlocal is_sent
+        if is_sent:
+            raise AttemptFailed("the connection was closed before an answer")
+        is_sent = True
+        return await handler(request)
+
+    return send
+
+
+def one_line(error: Exception) -> str:
+    """An error's type and text on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

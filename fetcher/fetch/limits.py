@@ -1,0 +1,154 @@
+"""How fast a realm may be asked, and how many requests may be under way there.
+
+What lives here: the arithmetic of the windows (`Pace`, plain functions of the time it is told) and one thin shell
+that waits (`Realm`). What it must not know: requests, answers, retries.
+
+The rule: what counts is what the server sees, and it sees a start later than we made it. How much later lies between
+nothing and the round trip, so a start is held for the window's length, the headroom, and whatever its round trip took
+longer than the shortest one: no order in which the starts may have arrived breaks the window.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fetcher.job.units import Rate
+
+CATCH_UP = 0.25
+"""How much of one spacing a late start may be made up for. More bunches starts; none loses the timers' lateness."""
+
+ROUND_TRIPS_KEPT = 100
+LARGEST_DELAY = 0.1
+"""A slow answer is taken for a slow way there up to this share of a window; what is beyond it is the server thinking."""
+
+
+class LimitSettings(Protocol):
+    """The part of a job that says how fast."""
+
+    @property
+    def rate(self) -> Sequence[Rate]: ...
+    @property
+    def concurrency(self) -> int: ...
+    @property
+    def smooth(self) -> bool | None: ...
+    @property
+    def headroom(self) -> float: ...
+
+
+@dataclass(slots=True, eq=False)
+class Start:
+    """One request on its way: when it left, and how long its answer took (None until then), in seconds."""
+
+    at: float
+    round_trip_s: float | None = None
+
+
+@dataclass(slots=True)
+class Window:
+    """At most `rate.starts` arrivals in any `rate.per_s` seconds: an exact log of the last starts, oldest first."""
+
+    rate: Rate
+    headroom: float
+    is_smooth: bool
+    starts: deque[Start] = field(default_factory=deque)
+    next_even: float = float("-inf")
+
+    def ready_at(self, shortest_s: float) -> float:
+        """The earliest moment at which one more start keeps the window whole."""
+        by_log = float("-inf")
+        if len(self.starts) >= self.rate.starts:
+            oldest = self.starts[0]
+            by_log = oldest.at + self._held_s() + self._delay_s(oldest, shortest_s)
+        return max(by_log, self.next_even) if self.is_smooth else by_log
+
+    def commit(self, start: Start) -> None:
+        """Count a start."""
+        if len(self.starts) >= self.rate.starts:
+            self.starts.popleft()
+        self.starts.append(start)
+        spacing = self._held_s() / self.rate.starts
+        self.next_even = max(self.next_even, start.at - CATCH_UP * spacing) + spacing
+
+    def _held_s(self) -> float:
+        return self.rate.per_s * (1 + self.headroom)
+
+    def _delay_s(self, start: Start, shortest_s: float) -> float:
+        most = LARGEST_DELAY * self.rate.per_s
+        return most if start.round_trip_s is None else min(most, start.round_trip_s - shortest_s)
+
+
+@dataclass(slots=True)
+class Pace:
+    """Every window of a realm at once, and the waits that its server asked for."""
+
+    windows: Sequence[Window]
+    cool_until: float = float("-inf")
+    round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS_KEPT))
+
+    def ready_at(self) -> float:
+        """The earliest moment for one more start; minus infinity when nothing holds it back."""
+        shortest_s = min(self.round_trips, default=0.0)
+        return max([self.cool_until, *(window.ready_at(shortest_s) for window in self.windows)])
+
+    def commit(self, now: float) -> Start:
+        """Count one start in every window."""
+        start = Start(now)
+        for window in self.windows:
+            window.commit(start)
+        return start
+
+    def answered(self, start: Start, now: float) -> None:
+        """The first byte of the answer to that start is here."""
+        start.round_trip_s = now - start.at
+        self.round_trips.append(start.round_trip_s)
+
+    def cool_down(self, until: float) -> None:
+        """No start before `until`; an earlier, longer wait stays."""
+        self.cool_until = max(self.cool_until, until)
+
+
+def pace(limits: LimitSettings) -> Pace:
+    """The windows that a job declares. Starts are spaced evenly above one a second unless the job says otherwise."""
+    return Pace(
+        [
+            Window(rate, limits.headroom, rate.starts > rate.per_s if limits.smooth is None else limits.smooth)
+            for rate in limits.rate
+        ]
+    )
+
+
+class Realm:
+    """What a limit is about: an origin and a credential. Starts leave in the order in which they were asked for."""
+
+    def __init__(self, limits: LimitSettings, clock: Callable[[], float]) -> None:
+        self.pace = pace(limits)
+        self._clock = clock
+        self._slots = asyncio.BoundedSemaphore(limits.concurrency)
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def start(self, max_wait_s: float) -> AsyncIterator[Start]:
+        """Hold a slot from the permitted moment of one start to the end of the block, which reports the answer to `pace`.
+
+        The slot is taken before the rate: the other order lets starts pile up behind a full house and leave at once.
+        Raises `TooLong` when the realm is cooling down for longer than `max_wait_s`; the caller parks its row.
+        """
+        async with self._slots:
+            async with self._turn:
+                while (wait_s := self.pace.ready_at() - (now := self._clock())) > 0:
+                    if self.pace.cool_until - now > max_wait_s:
+                        raise TooLong(self.pace.cool_until - now)
+                    await asyncio.sleep(wait_s)
+                start = self.pace.commit(now)
+            yield start
+
+
+class TooLong(Exception):
+    """The realm is cooling down for `wait_s` more seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        super().__init__(f"the server asked for a wait of {wait_s:.0f} s")

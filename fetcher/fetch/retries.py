@@ -1,0 +1,121 @@
+"""When a failed attempt is made again, and after how long.
+
+tenacity runs the loop, and only once a first attempt has failed: on the way of success it costs a quarter of what
+the request itself does.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import tenacity
+
+from fetcher.errors import GaveUp, Parked, Refused
+from fetcher.model import Response
+
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+ASKED_NEXT_RUN = frozenset({401, 403, 407})
+"""The credential or the address is wrong, not the row: whoever mends the job must not find its rows settled."""
+
+HINT_JITTER = 0.1
+HINT_JITTER_MOST_S = 30.0
+
+
+class AttemptFailed(Exception):
+    """One attempt failed in a way that asking again may mend. `hint_s` is the wait that the server asked for."""
+
+    def __init__(self, reason: str, hint_s: float | None = None) -> None:
+        self.reason = reason
+        self.hint_s = hint_s
+        super().__init__(reason)
+
+
+class RetrySettings(Protocol):
+    """The part of a job that says how often, in attempts, and after how long, in seconds."""
+
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def first_wait(self) -> float: ...
+    @property
+    def longest_wait(self) -> float: ...
+    @property
+    def max_wait(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """Retries by one job's settings. `now` gives epoch seconds."""
+
+    settings: RetrySettings
+    chance: random.Random
+    now: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def run(self, attempt: Callable[[], Awaitable[Response]]) -> Response:
+        """The answer of the first attempt that succeeds.
+
+        Raises `GaveUp` when all have failed, `Parked` when the server asks for more than `max_wait`; both tell the
+        last reason. Whatever else an attempt raises passes through.
+        """
+        try:
+            return await attempt()
+        except AttemptFailed as failure:
+            if self.settings.attempts == 1:
+                raise GaveUp(f"{failure.reason}; 1 attempt") from failure
+            await self.sleep(self._wait_s(failure, 1))
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self.settings.attempts - 1),
+            wait=self._wait_of_state,
+            retry=tenacity.retry_if_exception_type(AttemptFailed),
+            sleep=self.sleep,
+        )
+        try:
+            return await retrying(attempt)
+        except tenacity.RetryError as error:
+            failure = error.last_attempt.exception()
+            raise GaveUp(f"{failure}; {self.settings.attempts} attempts") from failure
+
+    def _wait_of_state(self, state: tenacity.RetryCallState) -> float:
+        failure = state.outcome.exception() if state.outcome else None
+        assert isinstance(failure, AttemptFailed)
+        return self._wait_s(failure, state.attempt_number + 1)
+
+    def _wait_s(self, failure: AttemptFailed, failed: int) -> float:
+        if failure.hint_s is not None and failure.hint_s > self.settings.max_wait:
+            raise Parked(f"{failure.reason}; the server asks to wait {failure.hint_s:.0f} s", self.now() + failure.hint_s)
+        return backoff_s(self.settings, failed, self.chance) + hinted_s(failure.hint_s or 0.0, self.chance)
+
+
+def backoff_s(settings: RetrySettings, failed: int, chance: random.Random) -> float:
+    """Full jitter: anything from nothing to the step, which doubles with each of the `failed` attempts (1, 2, ...)."""
+    step = settings.first_wait * 2.0 ** min(failed - 1, 60)
+    return chance.uniform(0.0, min(settings.longest_wait, step))
+
+
+def hinted_s(hint_s: float, chance: random.Random) -> float:
+    """The server's wait, never shorter, a tenth longer at most, so that all who wait do not return as one."""
+    return hint_s + chance.uniform(0.0, min(HINT_JITTER * hint_s, HINT_JITTER_MOST_S))
+
+
+def judged(response: Response, hint_s: float | None) -> Response:
+    """The response if it is an answer; otherwise raises what its status means for the row."""
+    status = response.status
+    if 200 <= status < 300 and status != 206:
+        return response
+    said = f"HTTP {status} {excerpt(response.body)}".rstrip()
+    if status in RETRIED or status == 206:
+        raise AttemptFailed(said, hint_s)
+    if status in ASKED_NEXT_RUN:
+        raise GaveUp(said)
+    if 300 <= status < 400:
+        raise Refused(f"{said}: a redirect to {response.header('Location')!r}; name the final address in the job")
+    raise Refused(said)
+
+
+def excerpt(body: bytes) -> str:
+    """The first 120 characters of an error's body on one line."""
+    text = " ".join(body[:480].decode("utf-8", "replace").split())
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,48 @@
+"""The job file: what it may say, what is wrong with it, and what it says.
+
+The names load when they are asked for: `fetcher.job.units` must not cost the import of pydantic.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fetcher.job.fingerprints import fetch_fingerprint as fetch_fingerprint
+    from fetcher.job.fingerprints import parse_fingerprint as parse_fingerprint
+    from fetcher.job.load import LoadedJob as LoadedJob
+    from fetcher.job.load import load_job as load_job
+    from fetcher.job.schema import job_schema as job_schema
+    from fetcher.job.sections import CacheSection as CacheSection
+    from fetcher.job.sections import Dates, Fetch, Job, Limits, Parse, Read, Retries, Rotate, Write
+
+_HOMES = {
+    **dict.fromkeys(("fetch_fingerprint", "parse_fingerprint"), "fingerprints"),
+    **dict.fromkeys(("LoadedJob", "load_job"), "load"),
+    "job_schema": "schema",
+    **dict.fromkeys(("Job", "Read", "Dates", "Fetch", "Limits", "Retries", "CacheSection"), "sections"),
+    **dict.fromkeys(("Parse", "Write", "Rotate"), "sections"),
+}
+
+__all__ = [
+    "CacheSection",
+    "Dates",
+    "Fetch",
+    "Job",
+    "Limits",
+    "LoadedJob",
+    "Parse",
+    "Read",
+    "Retries",
+    "Rotate",
+    "Write",
+    "fetch_fingerprint",
+    "job_schema",
+    "load_job",
+    "parse_fingerprint",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

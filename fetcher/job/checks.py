@@ -1,0 +1,71 @@
+"""Rules between keys. They look at the tree rather than the models, so that a fault in one key hides none here."""
+
+from collections.abc import Iterator, Mapping
+
+from fetcher.job.days import order_fault, parse_day, parse_step
+from fetcher.job.places import KeyPath
+from fetcher.job.values import one_of_fault
+from fetcher.job.wording import guess, listed
+from fetcher.template import Template
+
+_DEFAULT_LAST_DAY = "yesterday"
+_DEFAULT_STEP = "1 day"
+
+
+def rule_faults(tree: Mapping[str, object]) -> list[tuple[KeyPath, str]]:
+    """(key path, message) of each broken rule; parts of the tree that cannot be read are passed over."""
+    return [*_slot_faults(tree), *_choice_faults(tree), *_order_faults(tree)]
+
+
+def _slot_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
+    dates = _table(_table(tree, "read"), "dates")
+    step = dates.get("every", _DEFAULT_STEP)
+    try:
+        offered = ["date"] if parse_step(step) == 1 else ["start", "end"]
+        because = f"because read.dates.every is '{step}'"
+    except ValueError:
+        offered = ["date", "start", "end"]
+        because = "from read.dates"
+    for path, template in _templates(tree):
+        for name in template.slots:
+            if name not in offered:
+                meant = guess(name, offered)
+                hint = f"; did you mean '{{{meant}}}'?" if meant else ""
+                filled = listed(f"{{{slot}}}" for slot in offered)
+                yield path, f"nothing fills {{{name}}}: the rows offer {filled} {because}{hint}"
+
+
+def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]:
+    fetch = _table(tree, "fetch")
+    entries: list[tuple[KeyPath, object]] = [(("fetch", "url"), fetch.get("url"))]
+    for section in ("query", "headers"):
+        entries += [(("fetch", section, key), value) for key, value in _table(fetch, section).items()]
+    for path, value in entries:
+        if isinstance(value, Template):
+            yield path, value
+        elif isinstance(value, str):
+            try:
+                yield path, Template.parse(value)
+            except ValueError:
+                continue
+
+
+def _choice_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
+    parse = tree.get("parse")
+    if isinstance(parse, dict) and (fault := one_of_fault("function" in parse, "records" in parse)):
+        yield ("parse",), fault
+
+
+def _order_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
+    dates = _table(_table(tree, "read"), "dates")
+    try:
+        fault = order_fault(parse_day(dates.get("from")), parse_day(dates.get("to", _DEFAULT_LAST_DAY)))
+    except ValueError:
+        return
+    if fault:
+        yield ("read", "dates"), fault
+
+
+def _table(tree: Mapping[str, object], key: str) -> Mapping[str, object]:
+    table = tree.get(key)
+    return table if isinstance(table, dict) else {}

@@ -1,0 +1,78 @@
+"""From a job file to one frozen object, or to every fault in it at once.
+
+Order matters: overrides replace what the file says, variables are filled in, and only then are values read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fetcher.errors import JobError
+from fetcher.job.checks import rule_faults
+from fetcher.job.document import read_document
+from fetcher.job.faults import Origins, distinct, model_faults
+from fetcher.job.overrides import apply_overrides
+from fetcher.job.places import KeyPath
+from fetcher.job.sections import Fetch, Job, Parse, Read, Write
+from fetcher.job.variables import Variables
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedJob:
+    """A job that can run. All paths are absolute; `secrets` are the texts that must never be written anywhere."""
+
+    file: Path
+    name: str
+    read: Read
+    fetch: Fetch
+    parse: Parse
+    write: Write
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the job file, from which its paths count."""
+        return self.file.parent
+
+
+def load_job(path: str | Path, environ: Mapping[str, str], overrides: Sequence[str] = ()) -> LoadedJob:
+    """Read and check a job file; `overrides` are `KEY=VALUE`, the value as TOML.
+
+    Raises JobError with every fault that can be known without a request, in file order.
+    """
+    document = read_document(Path(path))
+    # The folder's links are followed and the file's own is not: paths count from where the file was named.
+    file = Path(path).parent.resolve() / Path(path).name
+    overridden, faults = apply_overrides(document.tree, overrides)
+    origins = Origins(document.places, frozenset(overridden))
+    variables = Variables(environ)
+    tree = variables.fill(document.tree)
+    assert isinstance(tree, dict)
+    job, found = _checked(tree, file.parent, variables)
+    faults += [origins.fault(where, _redacted(message, variables.secrets)) for where, message in found]
+    if job is None or faults:
+        raise JobError(str(path), faults)
+    return LoadedJob(file, job.name, job.read, job.fetch, job.parse, job.write, frozenset(variables.secrets))
+
+
+def _checked(
+    tree: dict[str, object], folder: Path, variables: Variables
+) -> tuple[Job | None, list[tuple[KeyPath, str]]]:
+    """The job where it is valid, and all that is wrong where it is not."""
+    job = None
+    found = rule_faults(tree)
+    try:
+        job = Job.model_validate(tree, context={"folder": folder})
+    except ValidationError as error:
+        found += model_faults(error, tree, variables.secret_paths)
+    # What stands where a variable is missing is the file's text, and no news.
+    unfilled = {where for where, _ in variables.faults}
+    return job, distinct([*variables.faults, *(fault for fault in found if fault[0] not in unfilled)])
+
+
+def _redacted(message: str, secrets: set[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        message = message.replace(secret, "***")
+    return message

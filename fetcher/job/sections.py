@@ -1,0 +1,192 @@
+"""What a job file may say: a model a section, a description a key. An editor shows the descriptions to a newcomer.
+
+How each kind of value is read is in `entries`; here is only which key holds what.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
+from fetcher.job.entries import (
+    BaseUrl,
+    Folder,
+    Function,
+    Headers,
+    JobName,
+    Keep,
+    QueryValue,
+    RatesText,
+    Records,
+    UrlPath,
+)
+from fetcher.job.kinds import number, whole_number
+from fetcher.job.units import duration_between, size_between
+from fetcher.job.values import one_of_fault
+
+
+class Section(BaseModel):
+    """Unknown keys are faults; nothing changes after loading. Defaults are written as a job file would write them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def written(default: str, description: str) -> Any:
+    """A field whose default is text of a job file, read like any other; typed like pydantic's own `Field`."""
+    return Field(default=default, description=description)
+
+
+class Dates(Section):
+    """One row a day, or a window of days, from a first to a last day."""
+
+    from_: DayText = Field(
+        alias="from",
+        description="First day: a date such as '2024-01-01', 'today', 'yesterday', or '-100 days'.",
+    )
+    to: DayText = written("yesterday", "Last day, included: a date, 'today', 'yesterday', or '-100 days'.")
+    every: StepText = written(
+        "1 day", "Length of a step. '1 day' fills {date}; a longer one fills {start} and {end}, both included."
+    )
+    timezone: TimezoneText = written("UTC", "Time zone in which 'today' begins, such as 'Asia/Singapore'.")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if fault := order_fault(self.from_, self.to):
+            raise ValueError(fault)
+        return self
+
+
+class Read(Section):
+    """Where the rows come from: what to ask about."""
+
+    dates: Dates = Field(description="A range of days: one request for each day, or for each window of days.")
+
+
+class Limits(Section):
+    """How fast the API may be asked. Every limit holds at once."""
+
+    rate: RatesText = Field(
+        default=(),
+        description="Requests that may begin within a window: '6/10 s', '20/s', '600/min', or a list of them.",
+    )
+    concurrency: Annotated[int, whole_number(1, 1000)] = Field(
+        default=8, description="Requests that may be under way at once, from 1 to 1000."
+    )
+    smooth: StrictBool | None = Field(
+        default=None,
+        description="Space requests evenly rather than in bursts. Left out: evenly for rates above one a second.",
+    )
+    strict: StrictBool = Field(
+        default=False,
+        description="Count each request from its answer rather than from its start: slower, and safe on slow networks.",
+    )
+    headroom: Annotated[float, number(0, 0.5)] = Field(
+        default=0.01, description="Share of each rate that is left unused, from 0 to 0.5."
+    )
+
+
+class Retries(Section):
+    """What happens when a request fails in a way that may pass."""
+
+    attempts: Annotated[int, whole_number(1, 20)] = Field(
+        default=5, description="How often a request is sent at most, the first time included, from 1 to 20."
+    )
+    first_wait: Annotated[float, duration_between("1 ms", "1 h")] = written(
+        "0.5 s", "Wait before the second attempt; it doubles from then on, with chance mixed in."
+    )
+    longest_wait: Annotated[float, duration_between("1 ms", "1 day")] = written(
+        "60 s", "The wait between two attempts never grows beyond this."
+    )
+    max_wait: Annotated[float, duration_between("0 s", "1 day")] = written(
+        "2 min", "Longest wait that a server may ask for within a run; beyond it the row waits for the next run."
+    )
+
+
+class CacheSection(Section):
+    """Whether answers are kept, so that nothing is asked for twice."""
+
+    keep: Keep = Field(
+        default="forever", description="How long an answer is used again: 'none', 'forever', or a time such as '1 day'."
+    )
+
+
+class Fetch(Section):
+    """What is asked, of whom, and how politely."""
+
+    base_url: BaseUrl = Field(
+        description="Address of the API: http or https, no query, such as 'https://api.example.org'."
+    )
+    url: UrlPath = Field(description="Path after base_url. Slots such as {date} are filled from the row.")
+    query: dict[str, QueryValue] = Field(
+        default_factory=dict,
+        description="Query of the URL: text with slots such as '{date:%Y-%m-%d}', numbers, true, false.",
+    )
+    headers: Headers = Field(
+        default_factory=dict,
+        description="Headers sent with each request; '${secret:NAME}' keeps a value out of every log.",
+    )
+    timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
+        "30 s", "Longest time that one attempt may take, from connecting to the last byte."
+    )
+    max_body: Annotated[int, size_between("1 B", "16 GB")] = written(
+        "64 MB", "Largest answer that is read; a larger one is refused."
+    )
+    limits: Limits = Field(default_factory=Limits, description="How fast the API may be asked.")
+    retries: Retries = Field(default_factory=Retries, description="What happens when a request fails.")
+    cache: CacheSection = Field(default_factory=CacheSection, description="How long answers are kept.")
+
+
+class Parse(Section):
+    """How an answer becomes records: by a path to them, or by a function of yours."""
+
+    format: Literal["json"] = Field(default="json", description="Format of the answers.")
+    function: Function | None = Field(
+        default=None,
+        description="A function of yours, 'file.py:name', called in a worker with body and row; it yields records.",
+    )
+    records: Records | None = Field(
+        default=None, description="Path of the records within an answer (JMESPath), such as 'items[].readings[]'."
+    )
+    timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
+        "60 s", "Longest time that parsing one answer may take; then it is set aside."
+    )
+    workers: Annotated[int, whole_number(1, 1000)] | None = Field(
+        default=None, description="Processes that parse. Left out: one for each core."
+    )
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> Self:
+        if fault := one_of_fault(self.function is not None, self.records is not None):
+            raise ValueError(fault)
+        return self
+
+
+class Rotate(Section):
+    """When a records file is full and the next one begins: at whichever comes first."""
+
+    bytes: Annotated[int, size_between("1 B", "1 TB")] = written(
+        "128 MB", "Size at which a records file is sealed and the next one begins."
+    )
+    records: Annotated[int, whole_number(1, 10**12)] | None = Field(
+        default=None, description="Number of records at which the next file begins. Left out: no such limit."
+    )
+    every: Annotated[float, duration_between("1 s", "3660 days")] | None = Field(
+        default=None, description="Age at which the next file begins, such as '1 day'. Left out: no such limit."
+    )
+
+
+class Write(Section):
+    """Where the records go."""
+
+    folder: Folder = Field(description="Folder for the records, relative to the job file.")
+    rotate: Rotate = Field(default_factory=Rotate, description="When the next records file begins.")
+
+
+class Job(Section):
+    """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them."""
+
+    name: JobName = Field(description="Name of the job: letters, digits, '.', '_' and '-'.")
+    read: Read = Field(description="Where the rows come from.")
+    fetch: Fetch = Field(description="What is asked of the API, and how politely.")
+    parse: Parse = Field(description="How an answer becomes records.")
+    write: Write = Field(description="Where the records go, and how big a file of them grows.")

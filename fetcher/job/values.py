@@ -1,0 +1,86 @@
+"""Single values of a job file that are neither a quantity, a day nor an address."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fetcher.job.units import parse_duration
+from fetcher.job.wording import listed, shown
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+def parse_name(value: object) -> str:
+    """A job's name: safe as part of a file's name everywhere."""
+    if isinstance(value, str) and _NAME.fullmatch(value) and value.strip("."):
+        return value
+    raise ValueError(
+        f"expected a name of letters, digits, '.', '_' and '-', such as 'air-temperature', got {shown(value)}"
+    )
+
+
+def parse_records(value: object) -> str:
+    """A JMESPath expression, returned as it is written once it is known to compile."""
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    expected = "expected the path of the records, such as 'items[].readings[]'"
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{expected}, got {shown(value)}")
+    try:
+        unknown = _unknown_functions(jmespath.compile(value).parsed)
+    except JMESPathError as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise ValueError(f"{expected}, got {shown(value)}, which is not JMESPath: {reason}") from error
+    if unknown:
+        raise ValueError(f"{expected}, got {shown(value)}, but JMESPath has no function {listed(unknown)}")
+    return value
+
+
+def _unknown_functions(node: Mapping[str, Any]) -> list[str]:
+    """JMESPath looks its functions up when it meets one in an answer; a typing mistake should not wait for that."""
+    from jmespath.functions import Functions
+
+    is_unknown = node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE
+    below = [name for child in node["children"] if isinstance(child, dict) for name in _unknown_functions(child)]
+    return [node["value"], *below] if is_unknown else below
+
+
+def parse_folder(value: object, folder: Path) -> Path:
+    """The folder that `value` means, relative to `folder`, with links and `..` resolved."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(f"expected a folder such as '../data/air-temperature', got {shown(value)}")
+    if value.startswith("~"):
+        raise ValueError(f"expected a folder, got {shown(value)}; '~' means nothing here, write ${{HOME}}")
+    try:
+        place = (folder / value).resolve()
+        is_file = place.is_file()
+    # Python before 3.13 raises RuntimeError for links in a circle.
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"expected a folder, got {shown(value)}, which cannot be reached: {error}") from error
+    if is_file:
+        raise ValueError(f"expected a folder, got {shown(value)}, which is a file ({place})")
+    return place
+
+
+def parse_keep(value: object) -> float | str:
+    """How long an answer is kept: "none", "forever", or seconds."""
+    if value in ("none", "forever"):
+        return str(value)
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"expected 'none', 'forever' or a time such as '1 day', got {shown(value)}") from error
+    if seconds <= 0:
+        raise ValueError(f"expected 'none', 'forever' or a time above zero, got {shown(value)}")
+    return seconds
+
+
+def one_of_fault(has_function: bool, has_records: bool) -> str | None:
+    """What is wrong where a parse section names both ways to find records, or neither."""
+    if has_function and has_records:
+        return "expected either 'function' or 'records', got both; a function does the whole work"
+    if not has_function and not has_records:
+        return "expected 'records' (a path such as 'items[].readings[]') or 'function' (such as 'parse.py:parse')"
+    return None

@@ -1,0 +1,106 @@
+"""What a person sees of a run: a live line on a terminal, a log line every few seconds elsewhere, and the summary."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections import deque
+from datetime import datetime
+
+from fetcher.model import RowState
+from fetcher.run import Report, Watch
+from fetcher.tally import Tally
+
+logger = logging.getLogger("fetcher")
+
+LIVE_EVERY_S = 0.2
+LOG_EVERY_S = 5.0
+RATE_OVER_S = 10.0
+REASONS_SHOWN = 5
+
+
+def watch(job: str, is_terminal: bool) -> Watch:
+    """What `run` calls to show its progress on standard error."""
+
+    async def live(tally: Tally) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        speed = Speed()
+        with Live(console=Console(stderr=True), refresh_per_second=1 / LIVE_EVERY_S, transient=True) as line:
+            while True:
+                line.update(Text(progress_line(job, tally, speed.over(tally.requests, time.monotonic()))))
+                await asyncio.sleep(LIVE_EVERY_S)
+
+    async def log(tally: Tally) -> None:
+        speed = Speed()
+        while True:
+            await asyncio.sleep(LOG_EVERY_S)
+            logger.info("%s", progress_line(job, tally, speed.over(tally.requests, time.monotonic())))
+
+    return live if is_terminal else log
+
+
+class Speed:
+    """Requests a second over the last ten seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def over(self, requests: int, now: float) -> float:
+        """The speed, given the count so far and the time (monotonic seconds)."""
+        self._seen.append((now, requests))
+        while now - self._seen[0][0] > RATE_OVER_S:
+            self._seen.popleft()
+        began, before = self._seen[0]
+        return (requests - before) / (now - began) if now > began else 0.0
+
+
+def progress_line(job: str, tally: Tally, requests_per_s: float) -> str:
+    """`air-temperature: 37 of 100 rows · 12,880 records · 44 requests, 19.8/s · 2 failed`"""
+    counts = tally.by_state()
+    rows = f"{tally.rows_read - counts[RowState.WAITING]:,} of {tally.rows_read:,}{'' if tally.is_read_whole else '+'} rows"
+    parts = [rows, f"{tally.records:,} records", f"{tally.requests:,} requests, {requests_per_s:.1f}/s"]
+    if tally.cache_hits:
+        parts.append(f"{tally.cache_hits:,} from the cache")
+    if tally.failed:
+        parts.append(f"{tally.failed:,} failed")
+    return f"{job}: {' · '.join(parts)}"
+
+
+def summary(report: Report) -> str:
+    """The closing lines: rows by state, which add up, then what it took, then why rows failed."""
+    tally = report.tally
+    counts = {state: count for state, count in tally.by_state().items() if count}
+    sums = " + ".join(f"{count:,} {state}" for state, count in counts.items()) or "nothing to do"
+    before = sum(tally.settled_before.values())
+    lines = [
+        f"{report.job}: {tally.rows_read:,} rows = {sums}" + (f" ({before:,} of them in earlier runs)" if before else ""),
+        f"  {tally.records:,} records added to {report.folder} in {report.elapsed_s:.1f} s",
+        f"  {tally.requests:,} requests ({tally.retries:,} of them retries), {tally.cache_hits:,} answers from the cache",
+    ]
+    statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
+    if statuses:
+        lines.append(f"  answers: {statuses}")
+    shown = tally.failures.most_common(REASONS_SHOWN)
+    lines += [f"  {count:,} x {reason}" for reason, count in shown]
+    if len(tally.failures) > len(shown):
+        lines.append(f"  and {len(tally.failures) - len(shown):,} more reasons")
+    if counts.get(RowState.WAITING) and tally.not_before > 0:
+        lines.append(f"  the server asks to wait: run again after {local_time(tally.not_before)}")
+    if report.signal:
+        lines.append("  interrupted: everything received is committed; run again to go on")
+    if report.stopped:
+        lines.append(f"  stopped: {report.stopped}")
+    return "\n".join(lines)
+
+
+def local_time(epoch_s: float) -> str:
+    """`2024-05-01 13:07:00+02:00`"""
+    return datetime.fromtimestamp(epoch_s).astimezone().isoformat(" ", "seconds")
+
+
+def is_terminal() -> bool:
+    """Whether standard error is a person's screen."""
+    return sys.stderr.isatty()

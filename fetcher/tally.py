@@ -1,0 +1,51 @@
+"""What a run has counted so far. One object, changed in the loop's thread only; doors read it whenever they like."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from fetcher.model import FAILED, Outcome, RowState
+
+
+@dataclass(slots=True)
+class Tally:
+    """Rows by the state they are in now, and what it took.
+
+    `rows_total` is what the job lists, once all of it has been read; `settled_before` are those that an earlier run
+    had finished. `settled_before` and `settled_now` together account for every row; what is in neither is waiting.
+    """
+
+    rows_read: int = 0
+    is_read_whole: bool = False
+    settled_before: Counter[RowState] = field(default_factory=Counter)
+    settled_now: Counter[RowState] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    retries: int = 0
+    cache_hits: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    records: int = 0
+    bytes_received: int = 0
+    bytes_written: int = 0
+    commits: int = 0
+    not_before: float = 0.0
+
+    def settle(self, outcome: Outcome) -> None:
+        """Count how a row ended in this run."""
+        self.settled_now[outcome.state] += 1
+        self.records += outcome.records
+        self.not_before = max(self.not_before, outcome.not_before)
+        if outcome.state in FAILED:
+            self.failures[f"{outcome.state}: {outcome.reason}"] += 1
+
+    def by_state(self) -> dict[RowState, int]:
+        """Rows by state; the numbers add up to the rows read."""
+        counts = {state: self.settled_before[state] + self.settled_now[state] for state in RowState}
+        counts[RowState.WAITING] = self.rows_read - sum(
+            count for state, count in counts.items() if state is not RowState.WAITING
+        )
+        return counts
+
+    @property
+    def failed(self) -> int:
+        """Rows that an exit code of 3 stands for."""
+        return sum(count for state, count in self.by_state().items() if state in FAILED)

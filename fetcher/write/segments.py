@@ -1,0 +1,158 @@
+"""One folder of segments: which names they have, how they grow, how they are published and how they are recovered.
+
+    .fetcher/000007.open    the open segment; a reader never looks here
+    records-000007.jsonl    published: complete, and never changed again
+
+The rule: bytes are durable before the ledger vouches for them, and a name is durable before the other one goes. So
+recovery only ever cuts a tail that nobody vouches for, or repeats the last step of a publication.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fetcher.errors import Contradiction
+from fetcher.ledger import Segment, SegmentState
+from fetcher.write.disk import Disk, OpenFile, sha256_of
+
+PUBLISHED_NAME = re.compile(r"records-(\d+)\.jsonl")
+OPEN_NAME = re.compile(r"(\d+)\.open")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where segments lie: `folder` is the job's output, `state` its `.fetcher`."""
+
+    folder: Path
+    state: Path
+
+    def open_path(self, number: int) -> Path:
+        """`.fetcher/000007.open`"""
+        return self.state / f"{number:06}.open"
+
+    def published_path(self, number: int) -> Path:
+        """`records-000007.jsonl`"""
+        return self.folder / f"records-{number:06}.jsonl"
+
+
+class GrowingSegment:
+    """The open segment: a file, and what the ledger will be told of it."""
+
+    def __init__(self, segment: Segment, file: OpenFile, digest: "hashlib._Hash") -> None:
+        self.segment = segment
+        self._file = file
+        self._digest = digest
+
+    async def append(self, lines: bytes, records: int) -> None:
+        """Add whole lines. Nobody vouches for them before `durable`."""
+        await self._file.append(lines)
+        await asyncio.to_thread(self._digest.update, lines)
+        held = self.segment
+        self.segment = replace(
+            held, length=held.length + len(lines), records=held.records + records, sha256=self._digest.hexdigest()
+        )
+
+    async def durable(self, is_sealed: bool) -> Segment:
+        """What the ledger may vouch for now: all that was appended is on the disk."""
+        await self._file.sync()
+        if is_sealed:
+            self.segment = replace(self.segment, state=SegmentState.SEALED)
+        return self.segment
+
+    async def close(self) -> None:
+        """Give the file back; what was not vouched for is cut at the next start."""
+        await self._file.close()
+
+
+async def begin(disk: Disk, layout: Layout, number: int, now: float) -> GrowingSegment:
+    """A new, empty segment whose name is durable before anything is vouched for in it."""
+    file = await disk.create(layout.open_path(number))
+    await asyncio.to_thread(disk.sync_folder, layout.state)
+    digest = hashlib.sha256()
+    return GrowingSegment(Segment(number, SegmentState.OPEN, 0, 0, digest.hexdigest(), now), file, digest)
+
+
+async def carry_on(disk: Disk, layout: Layout, segment: Segment) -> GrowingSegment:
+    """The open segment of an earlier run, checked and cut by `recover` before."""
+    path = layout.open_path(segment.number)
+    digest = await asyncio.to_thread(sha256_of, disk, path, segment.length)
+    return GrowingSegment(segment, await disk.reopen(path), digest)
+
+
+def publish(disk: Disk, layout: Layout, segment: Segment) -> Segment:
+    """Move a sealed segment to its final name; repeating it does no harm. The caller tells the ledger."""
+    source, target = layout.open_path(segment.number), layout.published_path(segment.number)
+    if disk.size(source) is not None:
+        check(disk, source, segment)
+        if disk.size(target) is None:
+            disk.link(source, target)
+        elif not disk.same(source, target):
+            raise Contradiction(f"{target}: a file that fetcher did not write has this name; move it away")
+        disk.sync_folder(layout.folder)
+        disk.unlink(source)
+        disk.sync_folder(layout.state)
+    else:
+        check(disk, target, segment)
+    return replace(segment, state=SegmentState.PUBLISHED)
+
+
+def check(disk: Disk, path: Path, segment: Segment) -> None:
+    """Raise `Contradiction` unless the first bytes of the file are those that the ledger vouches for."""
+    size = disk.size(path)
+    if size is None or size < segment.length:
+        found = "is missing" if size is None else f"has {size} bytes"
+        raise Contradiction(
+            f"{path}: {found}, the ledger vouches for {segment.length} bytes; put the file back from a backup, or move "
+            "the whole folder away and start anew"
+        )
+    if sha256_of(disk, path, segment.length).hexdigest() != segment.sha256:
+        raise Contradiction(
+            f"{path}: its first {segment.length} bytes were changed since they were written (SHA-256 differs); put the "
+            "file back from a backup, or move the whole folder away and start anew"
+        )
+
+
+def contradictions(disk: Disk, layout: Layout, segments: Sequence[Segment]) -> None:
+    """Raise `Contradiction` where files and ledger cannot both be right. Touches nothing."""
+    top = max((segment.number for segment in segments), default=0)
+    for name in disk.names(layout.folder):
+        match = PUBLISHED_NAME.fullmatch(name)
+        if match and int(match[1]) > top:
+            raise Contradiction(
+                f"{layout.folder / name}: the ledger knows no such segment; was .fetcher/ledger.sqlite deleted or put "
+                "back from an older copy? Put the right one back, or move the records away and start anew"
+            )
+    for segment in segments:
+        path = layout.published_path(segment.number)
+        if segment.state is SegmentState.PUBLISHED and disk.size(path) != segment.length:
+            raise Contradiction(
+                f"{path}: expected {segment.length} bytes, found {disk.size(path)}; put the file back from a backup, "
+                "or move the whole folder away and start anew"
+            )
+        if segment.state is SegmentState.OPEN and segment.length:
+            check(disk, layout.open_path(segment.number), segment)
+
+
+def recover(disk: Disk, layout: Layout, segments: Sequence[Segment]) -> list[Segment]:
+    """Bring the folder to what the ledger says; returns the segments as they are now, for the caller to tell it.
+
+    Cuts the open segment at its vouched length, drops open files that nothing vouches for, and publishes what is
+    sealed. Raises `Contradiction`, with nothing touched, where the two cannot both be right.
+    """
+    contradictions(disk, layout, segments)
+    growing = {s.number: s for s in segments if s.state is SegmentState.OPEN and s.length}
+    sealed = {s.number for s in segments if s.state is SegmentState.SEALED}
+    for name in disk.names(layout.state):
+        match = OPEN_NAME.fullmatch(name)
+        if match is None or int(match[1]) in sealed:
+            continue
+        path = layout.state / name
+        if (segment := growing.get(int(match[1]))) is None:
+            disk.unlink(path)
+        elif disk.size(path) != segment.length:
+            disk.truncate(path, segment.length)
+    disk.sync_folder(layout.state)
+    return [publish(disk, layout, s) if s.number in sealed else s for s in segments]

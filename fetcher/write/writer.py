@@ -1,0 +1,140 @@
+"""The one writer: gathers outcomes into batches and commits each batch once, files first, ledger second.
+
+    append -> fsync -> ledger (rows, length, hash in one transaction) -> publish what is sealed
+
+An error on the way is final: no second fsync (the kernel may have dropped the pages and call the second one good), no
+commit; the next start recovers.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from fetcher.errors import DiskFailed
+from fetcher.ledger import Ledger, Segment, SegmentState
+from fetcher.model import Outcome
+from fetcher.tally import Tally
+from fetcher.write.disk import Disk
+from fetcher.write.rotation import Rotation, cut, is_full, is_old
+from fetcher.write.segments import GrowingSegment, Layout, begin, carry_on, publish, recover
+
+GROUP_BYTES = 8 << 20
+GROUP_S = 1.0
+WAITING_OUTCOMES = 32
+
+
+class Writer:
+    """`async with Writer(...)` recovers the folder; `put` outcomes while `serve` runs as a task; `finish` ends it.
+
+    `now` gives epoch seconds. Raises `Contradiction` at the start, `DiskFailed` from then on.
+    """
+
+    def __init__(
+        self, layout: Layout, rotation: Rotation, ledger: Ledger, tally: Tally, *, disk: Disk, now: Callable[[], float]
+    ) -> None:
+        self._layout = layout
+        self._rotation = rotation
+        self._ledger = ledger
+        self._tally = tally
+        self._disk = disk
+        self._now = now
+        self._queue: asyncio.Queue[Outcome | None] = asyncio.Queue(WAITING_OUTCOMES)
+        self._growing: GrowingSegment | None = None
+        self._next_number = 1
+
+    async def __aenter__(self) -> "Writer":
+        try:
+            before = self._ledger.segments()
+            after = await asyncio.to_thread(recover, self._disk, self._layout, before)
+            self._ledger.commit((), [s for s, old in zip(after, before, strict=True) if s != old], self._now())
+            self._next_number = max((segment.number for segment in after), default=0) + 1
+            for segment in after:
+                if segment.state is SegmentState.OPEN and segment.length:
+                    self._growing = await carry_on(self._disk, self._layout, segment)
+        except OSError as error:
+            raise DiskFailed(f"{self._layout.folder}: {error}") from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._growing:
+            await self._growing.close()
+
+    async def put(self, outcome: Outcome) -> None:
+        """Hand over one row's outcome; waits while the disk is behind. It is settled after the next commit."""
+        await self._queue.put(outcome)
+
+    async def finish(self) -> None:
+        """No outcome follows: `serve` commits what it has, seals the open segment and ends."""
+        await self._queue.put(None)
+
+    async def serve(self) -> None:
+        """Commit batches until `finish`: at most 8 MiB or one second apart."""
+        is_last = False
+        while not is_last:
+            batch, is_last = await self._gather()
+            try:
+                await self._commit(batch, is_last)
+            except OSError as error:
+                raise DiskFailed(f"{self._layout.folder}: {error}; nothing after the last commit is kept") from error
+
+    async def _gather(self) -> tuple[list[Outcome], bool]:
+        first = await self._queue.get()
+        if first is None:
+            return [], True
+        batch, size = [first], len(first.lines)
+        until = time.monotonic() + GROUP_S
+        while size < GROUP_BYTES:
+            try:
+                async with asyncio.timeout(until - time.monotonic()):
+                    outcome = await self._queue.get()
+            except TimeoutError:
+                break
+            if outcome is None:
+                return batch, True
+            batch.append(outcome)
+            size += len(outcome.lines)
+        return batch, False
+
+    async def _commit(self, batch: list[Outcome], is_last: bool) -> None:
+        sealed = await self._append(b"".join(o.lines for o in batch), sum(o.records for o in batch))
+        vouched = list(sealed)
+        if self._growing and (is_last or is_old(self._rotation, self._growing.segment.opened_at, self._now())):
+            sealed.append(await self._seal(self._growing))
+            vouched.append(sealed[-1])
+        elif self._growing:
+            vouched.append(await self._growing.durable(is_sealed=False))
+        if batch or vouched:
+            await asyncio.to_thread(self._ledger.commit, batch, vouched, self._now())
+            self._tally.commits += 1
+        for outcome in batch:
+            self._tally.settle(outcome)
+        for segment in sealed:
+            published = await asyncio.to_thread(publish, self._disk, self._layout, segment)
+            await asyncio.to_thread(self._ledger.commit, (), [published], self._now())
+
+    async def _append(self, lines: bytes, records: int) -> list[Segment]:
+        """Spread lines over as many segments as they need; returns those that are full, durable and sealed."""
+        sealed = []
+        self._tally.bytes_written += len(lines)
+        while lines:
+            growing = self._growing = self._growing or await self._begin()
+            taken, count = cut(self._rotation, lines, records, growing.segment)
+            await growing.append(lines[:taken], count)
+            lines, records = lines[taken:], records - count
+            if lines or is_full(self._rotation, growing.segment):
+                sealed.append(await self._seal(growing))
+        return sealed
+
+    async def _begin(self) -> GrowingSegment:
+        growing = await begin(self._disk, self._layout, self._next_number, self._now())
+        self._next_number += 1
+        return growing
+
+    async def _seal(self, growing: GrowingSegment) -> Segment:
+        segment = await growing.durable(is_sealed=True)
+        await growing.close()
+        self._growing = None
+        return segment

@@ -1,0 +1,61 @@
+"""Fingerprints: they change with what they stand for, and with nothing else."""
+
+import re
+
+import pytest
+
+from fetcher.errors import JobError
+from fetcher.job import fetch_fingerprint, parse_fingerprint
+
+FUNCTION = ('records = "items[].readings[]"', 'function = "readings.py:parse"')
+
+
+@pytest.mark.parametrize(
+    ("override", "is_changed"),
+    [
+        ('fetch.url="/v2"', True),
+        ('fetch.base_url="https://other.example.org"', True),
+        ('fetch.query.date="{date:%Y}"', True),
+        ("fetch.query.page=1", True),
+        ('fetch.headers.Accept="text/plain"', True),
+        ('fetch.timeout="1 s"', False),
+        ('fetch.limits.rate="1/s"', False),
+        ('name="other"', False),
+        ('parse.records="a"', False),
+    ],
+)
+def test_the_fetch_fingerprint_changes_with_the_requests_alone(load, override, is_changed):
+    """A slower limit asks for nothing again; another address does."""
+    assert (fetch_fingerprint(load(overrides=[override])) != fetch_fingerprint(load())) is is_changed
+
+
+def test_orders_that_change_no_answer_change_no_fingerprint(load):
+    """Sorting a job file's query keys must not throw its answers away; 1 and "1" and true are three queries."""
+    first = load(("{ date", "{ a = 1, date"))
+    assert fetch_fingerprint(first) == fetch_fingerprint(load(('"{date}" }', '"{date}", a = 1 }')))
+    others = [load(("{ date", f"{{ a = {value}, date")) for value in ('"1"', "true", "1.0")]
+    assert len({fetch_fingerprint(job) for job in (first, *others)}) == 4
+
+
+def test_the_parse_fingerprint_changes_with_the_functions_file(load, tmp_path):
+    """A new parser makes zero requests and parses everything again."""
+    file = tmp_path / "configs" / "readings.py"
+    file.parent.mkdir()
+    file.write_text("def parse(body, row): ...\ndef other(body, row): ...\n")
+    job = load(FUNCTION)
+    before = parse_fingerprint(job)
+    assert before != parse_fingerprint(load(FUNCTION, (":parse", ":other")))
+    assert before != parse_fingerprint(load())
+    file.write_text("def parse(body, row): return []\n")
+    assert parse_fingerprint(load(FUNCTION)) != before
+    file.unlink()
+    with pytest.raises(JobError, match=r"readings\.py' cannot be read"):
+        parse_fingerprint(job)
+
+
+def test_a_fingerprint_is_a_hash_and_shows_no_secret(load):
+    """It is written to the ledger; a secret in a header must not be."""
+    headers = ("[parse]", 'headers = { Authorization = "${secret:TOKEN}" }\n[parse]')
+    fingerprints = {fetch_fingerprint(load(headers, environ={"TOKEN": token})) for token in ("one", "two")}
+    assert len(fingerprints) == 2
+    assert all(re.fullmatch("[0-9a-f]{64}", fingerprint) for fingerprint in fingerprints)
