@@ -54,7 +54,9 @@ def schema() -> None:
 
 @main.command()
 @click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
-@click.option("--step", type=click.Choice(["60", "5"]), default="60", show_default=True, help="Minutes between readings.")
+@click.option(
+    "--step", type=click.Choice(["60", "5"]), default="60", show_default=True, help="Minutes between readings."
+)
 def serve(port: int, step: str) -> None:
     """Run the built-in API: a hundred days of air temperature, with faults and a rate limit."""
     from fetcher.testing.server import main as serve_until_stopped
@@ -63,7 +65,9 @@ def serve(port: int, step: str) -> None:
 
 
 @main.command()
-@click.option("--step", type=click.Choice(["60", "5"]), default="60", show_default=True, help="Minutes between readings.")
+@click.option(
+    "--step", type=click.Choice(["60", "5"]), default="60", show_default=True, help="Minutes between readings."
+)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("data/demo"), show_default=True)
 @SET
 def demo(step: str, folder: Path, overrides: tuple[str, ...]) -> None:

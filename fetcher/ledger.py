@@ -33,7 +33,9 @@ ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason
     attempts = rows.attempts + excluded.attempts, records = excluded.records, not_before = excluded.not_before,
     settled_at = excluded.settled_at
 """
-SAVE_SEGMENT = "INSERT OR REPLACE INTO segments (number, state, length, records, sha256, opened_at) VALUES (?, ?, ?, ?, ?, ?)"
+SAVE_SEGMENT = (
+    "INSERT OR REPLACE INTO segments (number, state, length, records, sha256, opened_at) VALUES (?, ?, ?, ?, ?, ?)"
+)
 
 
 class SegmentState(enum.StrEnum):
@@ -65,7 +67,7 @@ class Standing:
 
 
 class Ledger:
-    """One job's ledger. `with Ledger(path) as ledger`; its methods block and may be called from any one thread at a time.
+    """One job's ledger: `with Ledger(path) as ledger`. Its methods block; any thread may call, one at a time.
 
     Raises `Contradiction` for a file that is not a ledger of this program's version, `DiskFailed` when SQLite cannot
     write.
@@ -97,7 +99,9 @@ class Ledger:
 
     def segments(self) -> list[Segment]:
         """Every segment, in order of number."""
-        found = self._reader.execute("SELECT number, state, length, records, sha256, opened_at FROM segments ORDER BY number")
+        found = self._reader.execute(
+            "SELECT number, state, length, records, sha256, opened_at FROM segments ORDER BY number"
+        )
         return [Segment(number, SegmentState(state), *rest) for number, state, *rest in found]
 
     def counts(self) -> Counter[RowState]:
@@ -107,9 +111,7 @@ class Ledger:
 
     def commit(self, outcomes: Iterable[Outcome], segments: Iterable[Segment], now: float) -> None:
         """Settle rows and vouch for the bytes that hold their records, in one transaction."""
-        rows = (
-            (o.row_key, o.state, o.reason, o.attempts, o.records, o.not_before, now) for o in outcomes
-        )
+        rows = ((o.row_key, o.state, o.reason, o.attempts, o.records, o.not_before, now) for o in outcomes)
         held = ((s.number, s.state, s.length, s.records, s.sha256, s.opened_at) for s in segments)
         try:
             with self._writer:

@@ -1,4 +1,4 @@
-"""The values that flow through a run: Row -> Request -> Response -> Outcome. All frozen; none knows where it goes next."""
+"""The values that flow through a run: Row -> Request -> Response -> Outcome. None knows where it goes next."""
 
 import enum
 import hashlib

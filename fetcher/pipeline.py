@@ -29,7 +29,6 @@ from fetcher.model import SETTLED, Outcome, Row, RowState, Value
 from fetcher.parse.records import Parsed, Parsing, parse
 from fetcher.read.dates import date_rows
 from fetcher.tally import Tally
-from fetcher.write.disk import RealDisk
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
 
@@ -91,7 +90,7 @@ async def run_pipeline(job: LoadedJob, around: Surroundings, stop: asyncio.Event
     """
     async with AsyncExitStack() as stack:
         stations = await open_stations(job, around, stack)
-        writer = Writer(around.layout, job.write.rotate, around.ledger, around.tally, disk=RealDisk(), now=around.now)
+        writer = Writer(around.layout, job.write.rotate, around.ledger, around.tally, now=around.now)
         await stack.enter_async_context(writer)
         rows = date_rows(job.read.dates, datetime.fromtimestamp(around.now(), UTC))
         problem: BaseExceptionGroup[FetcherError] | None = None

@@ -60,7 +60,8 @@ class Speed:
 def progress_line(job: str, tally: Tally, requests_per_s: float) -> str:
     """`air-temperature: 37 of 100 rows · 12,880 records · 44 requests, 19.8/s · 2 failed`"""
     counts = tally.by_state()
-    rows = f"{tally.rows_read - counts[RowState.WAITING]:,} of {tally.rows_read:,}{'' if tally.is_read_whole else '+'} rows"
+    carried = tally.rows_read - counts[RowState.WAITING]
+    rows = f"{carried:,} of {tally.rows_read:,}{'' if tally.is_read_whole else '+'} rows"
     parts = [rows, f"{tally.records:,} records", f"{tally.requests:,} requests, {requests_per_s:.1f}/s"]
     if tally.cache_hits:
         parts.append(f"{tally.cache_hits:,} from the cache")
@@ -75,10 +76,11 @@ def summary(report: Report) -> str:
     counts = {state: count for state, count in tally.by_state().items() if count}
     sums = " + ".join(f"{count:,} {state}" for state, count in counts.items()) or "nothing to do"
     before = sum(tally.settled_before.values())
+    earlier = f" ({before:,} of them in earlier runs)" if before else ""
     lines = [
-        f"{report.job}: {tally.rows_read:,} rows = {sums}" + (f" ({before:,} of them in earlier runs)" if before else ""),
+        f"{report.job}: {tally.rows_read:,} rows = {sums}{earlier}",
         f"  {tally.records:,} records added to {report.folder} in {report.elapsed_s:.1f} s",
-        f"  {tally.requests:,} requests ({tally.retries:,} of them retries), {tally.cache_hits:,} answers from the cache",
+        f"  {tally.requests:,} requests ({tally.retries:,} retries), {tally.cache_hits:,} answers from the cache",
     ]
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
     if statuses:

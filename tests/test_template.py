@@ -92,6 +92,7 @@ def test_what_a_message_shows_is_the_source_and_never_the_text():
         template.fill({})
     assert "hunter2" not in str(caught.value) + repr(template) + str(template)
     assert template.fill({"x": 1}) == "Bearer hunter2 1"
+    assert template == Template.parse("Bearer hunter2 {x}")
 
 
 def test_only_filled_values_are_encoded():

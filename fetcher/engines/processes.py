@@ -64,7 +64,7 @@ class Processes(Generic[Item, Result]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
         await asyncio.to_thread(self._pool.join)
 
     def warm_up(self) -> None:
@@ -84,7 +84,7 @@ class Processes(Generic[Item, Result]):
                 batch.append(self._queue.get_nowait())
             try:
                 await self._settle(batch, note)
-            except Exception as error:  # a broken pool: whoever waits must hear of it
+            except Exception as error:  # noqa: BLE001  (a broken pool: whoever waits must hear of it)
                 for job in batch:
                     _fail(job, error)
 
@@ -114,7 +114,9 @@ class Processes(Generic[Item, Result]):
     async def _run_batch(self, items: list[Item], note: int) -> tuple[list[Done[Result] | Raised], float]:
         self._notes[2 * note] = NOBODY
         timeout_s = self._timeout_s if len(items) == 1 else self._timeout_s + BATCH_GRACE_S
-        return await asyncio.wrap_future(self._pool.schedule(run_batch, (self._function, items, note), timeout=timeout_s))
+        return await asyncio.wrap_future(
+            self._pool.schedule(run_batch, (self._function, items, note), timeout=timeout_s)
+        )
 
     def _culprit(self, error: Exception, note: int, size: int) -> int | None:
         """Which item of a batch took its worker down; None when it was at none yet, or its neighbours took the time."""

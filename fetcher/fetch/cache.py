@@ -58,7 +58,9 @@ class Cache:
             self._writer.commit()
             self._reader = self._connect()
         except sqlite3.Error as error:
-            raise DiskFailed(f"{self._path}: {error}; if the file is damaged, delete it: answers are asked for again") from error
+            raise DiskFailed(
+                f"{self._path}: {error}; if the file is damaged, delete it: answers are asked for again"
+            ) from error
         return self
 
     async def __aexit__(

@@ -48,7 +48,13 @@ def http_date(text: str, now: float) -> float | None:
     second = min(int(part["second"]), 59)  # a leap second is a legal HTTP date and no legal datetime
     try:
         moment = datetime(
-            year, MONTHS.index(part["month"]) + 1, int(part["day"]), int(part["hour"]), int(part["minute"]), second, tzinfo=UTC
+            year,
+            MONTHS.index(part["month"]) + 1,
+            int(part["day"]),
+            int(part["hour"]),
+            int(part["minute"]),
+            second,
+            tzinfo=UTC,
         )
     except ValueError:
         return None

@@ -22,7 +22,7 @@ CATCH_UP = 0.25
 
 ROUND_TRIPS_KEPT = 100
 LARGEST_DELAY = 0.1
-"""A slow answer is taken for a slow way there up to this share of a window; what is beyond it is the server thinking."""
+"""A slow answer is taken for a slow way there up to this share of a window; beyond it, for a server that thinks."""
 
 
 class LimitSettings(Protocol):
@@ -131,7 +131,7 @@ class Realm:
 
     @asynccontextmanager
     async def start(self, max_wait_s: float) -> AsyncIterator[Start]:
-        """Hold a slot from the permitted moment of one start to the end of the block, which reports the answer to `pace`.
+        """Hold a slot from the permitted moment of one start to the end of the block, which tells `pace` of the answer.
 
         The slot is taken before the rate: the other order lets starts pile up behind a full house and leave at once.
         Raises `TooLong` when the realm is cooling down for longer than `max_wait_s`; the caller parks its row.

@@ -75,8 +75,8 @@ class Retries:
         try:
             return await retrying(attempt)
         except tenacity.RetryError as error:
-            failure = error.last_attempt.exception()
-            raise GaveUp(f"{failure}; {self.settings.attempts} attempts") from failure
+            last = error.last_attempt.exception()
+            raise GaveUp(f"{last}; {self.settings.attempts} attempts") from last
 
     def _wait_of_state(self, state: tenacity.RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None
@@ -85,7 +85,9 @@ class Retries:
 
     def _wait_s(self, failure: AttemptFailed, failed: int) -> float:
         if failure.hint_s is not None and failure.hint_s > self.settings.max_wait:
-            raise Parked(f"{failure.reason}; the server asks to wait {failure.hint_s:.0f} s", self.now() + failure.hint_s)
+            raise Parked(
+                f"{failure.reason}; the server asks to wait {failure.hint_s:.0f} s", self.now() + failure.hint_s
+            )
         return backoff_s(self.settings, failed, self.chance) + hinted_s(failure.hint_s or 0.0, self.chance)
 
 

@@ -19,7 +19,7 @@ def fetch_fingerprint(job: LoadedJob) -> str:
         {
             "base_url": fetch.base_url,
             "url": fetch.url.text,
-            "query": {key: _tagged(value) for key, value in fetch.query.items()},
+            "query": {key: _plain(value) for key, value in fetch.query.items()},
             "headers": sorted((name.lower(), value.text) for name, value in fetch.headers.items()),
         }
     )
@@ -42,9 +42,9 @@ def parse_fingerprint(job: LoadedJob) -> str:
     return _digest(parts)
 
 
-def _tagged(value: Template | int | float | bool) -> object:
-    """A template and a number must differ even where they look the same."""
-    return {"template": value.text} if isinstance(value, Template) else value
+def _plain(value: Template | int | float | bool) -> str | int | float | bool:
+    """JSON keeps the text "1", the number 1 and true apart."""
+    return value.text if isinstance(value, Template) else value
 
 
 def _digest(parts: dict[str, object]) -> str:

@@ -84,7 +84,7 @@ def _at_path(path: str, body: bytes) -> object:
 
 @lru_cache
 def _compiled(path: str) -> Callable[[Any], object]:
-    import jmespath  # noqa: PLC0415  (a job with a function needs it not)
+    import jmespath
 
     search: Callable[[Any], object] = jmespath.compile(path).search
     return search

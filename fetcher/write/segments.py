@@ -11,12 +11,12 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fetcher.errors import Contradiction
 from fetcher.ledger import Segment, SegmentState
-from fetcher.write.disk import Disk, OpenFile, sha256_of
+from fetcher.write.disk import Disk, OpenFile, RealDisk, sha256_of
 
 PUBLISHED_NAME = re.compile(r"records-(\d+)\.jsonl")
 OPEN_NAME = re.compile(r"(\d+)\.open")
@@ -24,10 +24,11 @@ OPEN_NAME = re.compile(r"(\d+)\.open")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where segments lie: `folder` is the job's output, `state` its `.fetcher`."""
+    """Where segments lie: `folder` is the job's output, `state` its `.fetcher`, both on `disk`."""
 
     folder: Path
     state: Path
+    disk: Disk = field(default_factory=RealDisk)
 
     def open_path(self, number: int) -> Path:
         """`.fetcher/000007.open`"""
@@ -67,35 +68,35 @@ class GrowingSegment:
         await self._file.close()
 
 
-async def begin(disk: Disk, layout: Layout, number: int, now: float) -> GrowingSegment:
+async def begin(layout: Layout, number: int, now: float) -> GrowingSegment:
     """A new, empty segment whose name is durable before anything is vouched for in it."""
-    file = await disk.create(layout.open_path(number))
-    await asyncio.to_thread(disk.sync_folder, layout.state)
+    file = await layout.disk.create(layout.open_path(number))
+    await asyncio.to_thread(layout.disk.sync_folder, layout.state)
     digest = hashlib.sha256()
     return GrowingSegment(Segment(number, SegmentState.OPEN, 0, 0, digest.hexdigest(), now), file, digest)
 
 
-async def carry_on(disk: Disk, layout: Layout, segment: Segment) -> GrowingSegment:
+async def carry_on(layout: Layout, segment: Segment) -> GrowingSegment:
     """The open segment of an earlier run, checked and cut by `recover` before."""
     path = layout.open_path(segment.number)
-    digest = await asyncio.to_thread(sha256_of, disk, path, segment.length)
-    return GrowingSegment(segment, await disk.reopen(path), digest)
+    digest = await asyncio.to_thread(sha256_of, layout.disk, path, segment.length)
+    return GrowingSegment(segment, await layout.disk.reopen(path), digest)
 
 
-def publish(disk: Disk, layout: Layout, segment: Segment) -> Segment:
+def publish(layout: Layout, segment: Segment) -> Segment:
     """Move a sealed segment to its final name; repeating it does no harm. The caller tells the ledger."""
     source, target = layout.open_path(segment.number), layout.published_path(segment.number)
-    if disk.size(source) is not None:
-        check(disk, source, segment)
-        if disk.size(target) is None:
-            disk.link(source, target)
-        elif not disk.same(source, target):
+    if layout.disk.size(source) is not None:
+        check(layout.disk, source, segment)
+        if layout.disk.size(target) is None:
+            layout.disk.link(source, target)
+        elif not layout.disk.same(source, target):
             raise Contradiction(f"{target}: a file that fetcher did not write has this name; move it away")
-        disk.sync_folder(layout.folder)
-        disk.unlink(source)
-        disk.sync_folder(layout.state)
+        layout.disk.sync_folder(layout.folder)
+        layout.disk.unlink(source)
+        layout.disk.sync_folder(layout.state)
     else:
-        check(disk, target, segment)
+        check(layout.disk, target, segment)
     return replace(segment, state=SegmentState.PUBLISHED)
 
 
@@ -115,10 +116,10 @@ def check(disk: Disk, path: Path, segment: Segment) -> None:
         )
 
 
-def contradictions(disk: Disk, layout: Layout, segments: Sequence[Segment]) -> None:
+def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
     """Raise `Contradiction` where files and ledger cannot both be right. Touches nothing."""
     top = max((segment.number for segment in segments), default=0)
-    for name in disk.names(layout.folder):
+    for name in layout.disk.names(layout.folder):
         match = PUBLISHED_NAME.fullmatch(name)
         if match and int(match[1]) > top:
             raise Contradiction(
@@ -127,32 +128,32 @@ def contradictions(disk: Disk, layout: Layout, segments: Sequence[Segment]) -> N
             )
     for segment in segments:
         path = layout.published_path(segment.number)
-        if segment.state is SegmentState.PUBLISHED and disk.size(path) != segment.length:
+        if segment.state is SegmentState.PUBLISHED and layout.disk.size(path) != segment.length:
             raise Contradiction(
-                f"{path}: expected {segment.length} bytes, found {disk.size(path)}; put the file back from a backup, "
-                "or move the whole folder away and start anew"
+                f"{path}: expected {segment.length} bytes, found {layout.disk.size(path)}; put the file back from a "
+                "backup, or move the whole folder away and start anew"
             )
         if segment.state is SegmentState.OPEN and segment.length:
-            check(disk, layout.open_path(segment.number), segment)
+            check(layout.disk, layout.open_path(segment.number), segment)
 
 
-def recover(disk: Disk, layout: Layout, segments: Sequence[Segment]) -> list[Segment]:
+def recover(layout: Layout, segments: Sequence[Segment]) -> list[Segment]:
     """Bring the folder to what the ledger says; returns the segments as they are now, for the caller to tell it.
 
     Cuts the open segment at its vouched length, drops open files that nothing vouches for, and publishes what is
     sealed. Raises `Contradiction`, with nothing touched, where the two cannot both be right.
     """
-    contradictions(disk, layout, segments)
+    contradictions(layout, segments)
     growing = {s.number: s for s in segments if s.state is SegmentState.OPEN and s.length}
     sealed = {s.number for s in segments if s.state is SegmentState.SEALED}
-    for name in disk.names(layout.state):
+    for name in layout.disk.names(layout.state):
         match = OPEN_NAME.fullmatch(name)
         if match is None or int(match[1]) in sealed:
             continue
         path = layout.state / name
         if (segment := growing.get(int(match[1]))) is None:
-            disk.unlink(path)
-        elif disk.size(path) != segment.length:
-            disk.truncate(path, segment.length)
-    disk.sync_folder(layout.state)
-    return [publish(disk, layout, s) if s.number in sealed else s for s in segments]
+            layout.disk.unlink(path)
+        elif layout.disk.size(path) != segment.length:
+            layout.disk.truncate(path, segment.length)
+    layout.disk.sync_folder(layout.state)
+    return [publish(layout, s) if s.number in sealed else s for s in segments]

@@ -15,7 +15,6 @@ from fetcher.errors import DiskFailed
 from fetcher.ledger import Ledger, Segment, SegmentState
 from fetcher.model import Outcome
 from fetcher.tally import Tally
-from fetcher.write.disk import Disk
 from fetcher.write.rotation import Rotation, cut, is_full, is_old
 from fetcher.write.segments import GrowingSegment, Layout, begin, carry_on, publish, recover
 
@@ -31,13 +30,12 @@ class Writer:
     """
 
     def __init__(
-        self, layout: Layout, rotation: Rotation, ledger: Ledger, tally: Tally, *, disk: Disk, now: Callable[[], float]
+        self, layout: Layout, rotation: Rotation, ledger: Ledger, tally: Tally, *, now: Callable[[], float]
     ) -> None:
         self._layout = layout
         self._rotation = rotation
         self._ledger = ledger
         self._tally = tally
-        self._disk = disk
         self._now = now
         self._queue: asyncio.Queue[Outcome | None] = asyncio.Queue(WAITING_OUTCOMES)
         self._growing: GrowingSegment | None = None
@@ -46,12 +44,12 @@ class Writer:
     async def __aenter__(self) -> "Writer":
         try:
             before = self._ledger.segments()
-            after = await asyncio.to_thread(recover, self._disk, self._layout, before)
+            after = await asyncio.to_thread(recover, self._layout, before)
             self._ledger.commit((), [s for s, old in zip(after, before, strict=True) if s != old], self._now())
             self._next_number = max((segment.number for segment in after), default=0) + 1
             for segment in after:
                 if segment.state is SegmentState.OPEN and segment.length:
-                    self._growing = await carry_on(self._disk, self._layout, segment)
+                    self._growing = await carry_on(self._layout, segment)
         except OSError as error:
             raise DiskFailed(f"{self._layout.folder}: {error}") from error
         return self
@@ -112,7 +110,7 @@ class Writer:
         for outcome in batch:
             self._tally.settle(outcome)
         for segment in sealed:
-            published = await asyncio.to_thread(publish, self._disk, self._layout, segment)
+            published = await asyncio.to_thread(publish, self._layout, segment)
             await asyncio.to_thread(self._ledger.commit, (), [published], self._now())
 
     async def _append(self, lines: bytes, records: int) -> list[Segment]:
@@ -129,7 +127,7 @@ class Writer:
         return sealed
 
     async def _begin(self) -> GrowingSegment:
-        growing = await begin(self._disk, self._layout, self._next_number, self._now())
+        growing = await begin(self._layout, self._next_number, self._now())
         self._next_number += 1
         return growing
 

@@ -33,6 +33,8 @@ def test_orders_that_change_no_answer_change_no_fingerprint(load):
     """Sorting a job file's query keys must not throw its answers away; 1 and "1" and true are three queries."""
     first = load(("{ date", "{ a = 1, date"))
     assert fetch_fingerprint(first) == fetch_fingerprint(load(('"{date}" }', '"{date}", a = 1 }')))
+    one, other = 'headers = { Accept = "a", B = "b" }\n[parse]', 'headers = { b = "b", accept = "a" }\n[parse]'
+    assert fetch_fingerprint(load(("[parse]", one))) == fetch_fingerprint(load(("[parse]", other)))
     others = [load(("{ date", f"{{ a = {value}, date")) for value in ('"1"', "true", "1.0")]
     assert len({fetch_fingerprint(job) for job in (first, *others)}) == 4
 

@@ -160,6 +160,22 @@ def test_a_wrong_value_is_said_with_what_was_expected_and_what_came(faults_of, t
     assert "--set" in line or "job.toml:2:7 read.dates: " in line
 
 
+def test_a_password_in_an_address_is_a_fault_that_does_not_show_it(faults_of):
+    """Credentials in a URL end up in logs; the message about them must not be the first."""
+    (line,) = faults_of(("https://", "https://user:hunter2@"))
+    assert "a user name or password in it is not allowed" in line
+    assert "hunter2" not in line
+
+
+def test_days_in_the_wrong_order_are_a_fault_whatever_else_is_wrong(faults_of):
+    """A rule between two keys is held where a third is wrong."""
+    lines = faults_of(('"2024-01-01"', '"today"\ntimezone = "Mars"'))
+    assert [line.split(": ")[0] for line in lines] == [
+        "job.toml:2:7 read.dates",
+        "job.toml:4:1 read.dates.timezone",
+    ]
+
+
 def test_a_date_of_toml_is_a_date_too(load):
     """`from = 2024-01-01` without quotes means the same."""
     assert load(('"2024-01-01"', "2024-01-01")).read.dates.from_ == date(2024, 1, 1)

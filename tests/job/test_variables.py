@@ -66,6 +66,13 @@ def test_no_fault_shows_a_secret(faults_of, change):
     assert "horse" not in "\n".join(lines)
 
 
+def test_a_fault_of_another_key_does_not_show_a_secret_either(faults_of):
+    """The step of the days is named where a slot does not fit it; a secret step is not."""
+    every = ('from = "2024-01-01"', 'from = "2024-01-01"\nevery = "${secret:STEP}"')
+    (line,) = faults_of(every, environ={"STEP": "7 days"})
+    assert line.endswith("the rows offer {start} and {end} because read.dates.every is '***'")
+
+
 @given(st.text(), st.sampled_from([("fetch", "url"), ("fetch", "query", "a"), ("fetch", "headers", "a")]))
 def test_what_a_variable_holds_never_becomes_a_slot(value, path):
     """The environment is data: braces in it reach the API as braces."""

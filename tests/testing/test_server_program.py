@@ -1,4 +1,5 @@
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -19,10 +20,14 @@ async def process(*arguments):
     """The server as a program, and the URL that it printed."""
     command = [sys.executable, "-W", "error", "-m", "fetcher.testing.server", *arguments]
     pipe = subprocess.PIPE
-    started = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    # With PYTHONUNBUFFERED a URL that is not flushed would come through all the same.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    started = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
     assert started.stdout
     try:
-        yield started, (await started.stdout.readline()).decode()
+        # Only so that a program that never ends fails its test.
+        async with asyncio.timeout(60):
+            yield started, (await started.stdout.readline()).decode()
     finally:
         if started.returncode is None:
             started.kill()
