@@ -26,7 +26,7 @@ from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch, Parse
 from fetcher.ledger import Ledger
 from fetcher.model import SETTLED, Outcome, Row, RowState, Value
-from fetcher.parse.records import Parsed, Parsing, parse
+from fetcher.parse.records import Parsed, Parsing, parse, parse_item
 from fetcher.read.dates import date_rows
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
@@ -37,11 +37,6 @@ LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
 
 SPARE_CARRIERS = 16
-
-
-def parse_item(parsing: Parsing, item: tuple[bytes, Mapping[str, Value]]) -> Parsed:
-    """`parse` for an engine, which hands over one item."""
-    return parse(parsing, *item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +124,9 @@ async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitSt
     parsing = parsing_of(job.parse)
     engine = await stack.enter_async_context(
         Processes(
-            partial(parse_item, parsing), workers=job.parse.workers or cpu_count() or 1, timeout_s=job.parse.timeout
+            partial(parse_item, parsing),
+            workers=job.parse.workers or cpu_count() or 1,
+            timeout_s=job.parse.timeout,
         )
     )
     if parsing.function:

@@ -17,6 +17,7 @@ LIVE_EVERY_S = 0.2
 LOG_EVERY_S = 5.0
 RATE_OVER_S = 10.0
 REASONS_SHOWN = 5
+REASON_WIDTH = 200
 
 
 def watch(job: str, is_terminal: bool) -> Watch:
@@ -62,7 +63,7 @@ def progress_line(job: str, tally: Tally, requests_per_s: float) -> str:
     counts = tally.by_state()
     carried = tally.rows_read - counts[RowState.WAITING]
     rows = f"{carried:,} of {tally.rows_read:,}{'' if tally.is_read_whole else '+'} rows"
-    parts = [rows, f"{tally.records:,} records", f"{tally.requests:,} requests, {requests_per_s:.1f}/s"]
+    parts = [rows, counted(tally.records, "record"), f"{counted(tally.requests, 'request')}, {requests_per_s:.1f}/s"]
     if tally.cache_hits:
         parts.append(f"{tally.cache_hits:,} from the cache")
     if tally.failed:
@@ -78,17 +79,18 @@ def summary(report: Report) -> str:
     before = sum(tally.settled_before.values())
     earlier = f" ({before:,} of them in earlier runs)" if before else ""
     lines = [
-        f"{report.job}: {tally.rows_read:,} rows = {sums}{earlier}",
-        f"  {tally.records:,} records added to {report.folder} in {report.elapsed_s:.1f} s",
-        f"  {tally.requests:,} requests ({tally.retries:,} retries), {tally.cache_hits:,} answers from the cache",
+        f"{report.job}: {counted(tally.rows_read, 'row')} = {sums}{earlier}",
+        f"  {counted(tally.records, 'record')} added to {report.folder} in {report.elapsed_s:.1f} s",
+        f"  {counted(tally.requests, 'request')} ({counted(tally.retries, 'retry', 'retries')}), "
+        f"{counted(tally.cache_hits, 'answer')} from the cache",
     ]
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
     if statuses:
         lines.append(f"  answers: {statuses}")
     shown = tally.failures.most_common(REASONS_SHOWN)
-    lines += [f"  {count:,} x {reason}" for reason, count in shown]
-    if len(tally.failures) > len(shown):
-        lines.append(f"  and {len(tally.failures) - len(shown):,} more reasons")
+    lines += [f"  {count:,} x {on_screen(reason)}" for reason, count in shown]
+    if more := len(tally.failures) - len(shown):
+        lines.append(f"  and {counted(more, 'more reason')}")
     if counts.get(RowState.WAITING) and tally.not_before > 0:
         lines.append(f"  the server asks to wait: run again after {local_time(tally.not_before)}")
     if report.signal:
@@ -96,6 +98,17 @@ def summary(report: Report) -> str:
     if report.stopped:
         lines.append(f"  stopped: {report.stopped}")
     return "\n".join(lines)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 request`, `2 requests`, `1,000 retries`"""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def on_screen(text: str) -> str:
+    """One line that a terminal takes for text: a reason may quote a server, whose bytes must not move the cursor."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    return line if len(line) <= REASON_WIDTH else f"{line[:REASON_WIDTH]}..."
 
 
 def local_time(epoch_s: float) -> str:

@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 
 from fetcher.model import FAILED, Outcome, RowState
 
+REASONS_KEPT = 1000
+OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
+
 
 @dataclass(slots=True)
 class Tally:
     """Rows by the state they are in now, and what it took.
 
-    `rows_total` is what the job lists, once all of it has been read; `settled_before` are those that an earlier run
-    had finished. `settled_before` and `settled_now` together account for every row; what is in neither is waiting.
+    `rows_read` is what the job lists, once `is_read_whole`; `settled_before` are those that an earlier run had
+    finished. `settled_before` and `settled_now` together account for every row; what is in neither is waiting.
+    `failures` counts this run's failed rows by reason.
     """
 
     rows_read: int = 0
@@ -35,7 +39,10 @@ class Tally:
         self.records += outcome.records
         self.not_before = max(self.not_before, outcome.not_before)
         if outcome.state in FAILED:
-            self.failures[f"{outcome.state}: {outcome.reason}"] += 1
+            reason = f"{outcome.state}: {outcome.reason}"
+            # Reasons may quote their row: what is kept must not grow with the table.
+            is_kept = reason in self.failures or len(self.failures) < REASONS_KEPT
+            self.failures[reason if is_kept else f"{outcome.state}: {OTHER_REASONS}"] += 1
 
     def by_state(self) -> dict[RowState, int]:
         """Rows by state; the numbers add up to the rows read."""

@@ -41,10 +41,11 @@ class _Put:
     key: str
     response: Response
     is_kept: bool = False
+    failure: sqlite3.Error | None = None
 
 
 class Cache:
-    """`async with Cache(path)`: answers by request key. Raises `DiskFailed` when the file cannot be written."""
+    """`async with Cache(path)`: answers by request key. Raises `DiskFailed` when the file cannot be read or written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -53,14 +54,17 @@ class Cache:
 
     async def __aenter__(self) -> "Cache":
         try:
+            # Not left to the umask and the file's past; SQLite gives the files beside it the same mode.
+            self._path.touch(mode=0o600)
+            self._path.chmod(0o600)
             self._writer = self._connect()
             self._writer.execute(SCHEMA)
             self._writer.commit()
             self._reader = self._connect()
         except sqlite3.Error as error:
-            raise DiskFailed(
-                f"{self._path}: {error}; if the file is damaged, delete it: answers are asked for again"
-            ) from error
+            raise self._unreadable(error) from error
+        except OSError as error:
+            raise DiskFailed(f"{self._path}: {error}") from error
         return self
 
     async def __aexit__(
@@ -72,38 +76,62 @@ class Cache:
 
     def find(self, key: str, not_before: float) -> Response | None:
         """The kept answer to that request, unless it was fetched before `not_before` (epoch seconds)."""
-        found = self._reader.execute(FIND, (key, not_before)).fetchone()
-        if found is None:
-            return None
-        status, headers, body, fetched_at = found
-        pairs = msgspec.json.decode(headers, type=tuple[tuple[str, str], ...])
-        return Response(status, pairs, zstd.decompress(body), fetched_at, from_cache=True)
+        try:
+            found = self._reader.execute(FIND, (key, not_before)).fetchone()
+            if found is None:
+                return None
+            status, headers, body, fetched_at = found
+            pairs = msgspec.json.decode(headers, type=tuple[tuple[str, str], ...])
+            return Response(status, pairs, zstd.decompress(body), fetched_at, from_cache=True)
+        except (sqlite3.Error, msgspec.MsgspecError, zstd.ZstdError) as error:
+            raise self._unreadable(error) from error
 
     async def put(self, key: str, response: Response) -> None:
         """Keep an answer. Returns when it would survive the death of this process."""
         put = _Put(key, response)
         self._pending.append(put)
         async with self._turn:
-            if put.is_kept:  # whoever had the turn before took this one along
-                return
-            batch, self._pending = self._pending, []
-            try:
-                await asyncio.to_thread(self._write, batch)
-            except sqlite3.Error as error:
-                raise DiskFailed(f"{self._path}: {error}") from error
-            for written in batch:
-                written.is_kept = True
+            if not put.is_kept and put.failure is None:  # else whoever had the turn before took this one along
+                batch, self._pending = self._pending, []
+                await _ended(asyncio.ensure_future(asyncio.to_thread(self._write, batch)))
+        if put.failure is not None:
+            raise DiskFailed(f"{self._path}: {put.failure}") from put.failure
 
     def _write(self, batch: list[_Put]) -> None:
-        with self._writer:
-            self._writer.executemany(KEEP, (_columns(put) for put in batch))
+        failure = None
+        try:
+            with self._writer:
+                self._writer.executemany(KEEP, (_columns(put) for put in batch))
+        except sqlite3.Error as error:
+            failure = error
+        for put in batch:
+            put.is_kept, put.failure = failure is None, failure
 
     def _connect(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
+
+    def _unreadable(self, error: Exception) -> DiskFailed:
+        return DiskFailed(f"{self._path}: {error}; if the file is damaged, delete it: answers are asked for again")
+
+
+async def _ended(writing: asyncio.Future[None]) -> None:
+    """Wait until it has ended, cancelled or not: a thread goes on, and nobody may use its connection beside it."""
+    cancelled = None
+    while not writing.done():
+        try:
+            await asyncio.wait({writing})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    writing.result()
 
 
 def _columns(put: _Put) -> tuple[str, int, bytes, bytes, float]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 
 import aiohttp
 from yarl import URL
@@ -54,8 +54,11 @@ class Client:
         connector = aiohttp.TCPConnector(
             limit=self._settings.limits.concurrency, ttl_dns_cache=300, resolver=aiohttp.ThreadedResolver()
         )
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(self._left)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            trace_configs=[tracing],
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, self._settings.timeout)),
@@ -119,6 +122,13 @@ class Client:
             self._realm.pace.cool_down(time.monotonic() + wait_s)
         return hint_s
 
+    async def _left(
+        self, _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
+    ) -> None:
+        """A connection is open and the request goes out over it: whatever happens now, somebody is there."""
+        self._reached_at = time.monotonic()
+        self._realm.left(context.trace_request_ctx)
+
     async def _exchange(self, request: Request, start: Start) -> Response:
         """One request on the wire and its whole answer. Raises `AttemptFailed` where another try may go better."""
         timeout_s = self._settings.timeout
@@ -132,7 +142,6 @@ class Client:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise AttemptFailed(one_line(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            self._reached_at = time.monotonic()
             reason = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else one_line(error)
             raise AttemptFailed(reason) from error
 
@@ -143,12 +152,12 @@ class Client:
             headers=request.headers,
             allow_redirects=False,
             middlewares=(sent_once(),),
+            trace_request_ctx=start,
         ) as answer:
-            self._reached_at = time.monotonic()
-            self._realm.pace.answered(start, self._reached_at)
+            self._realm.answered(start)
             self._tally.statuses[answer.status] += 1
             body = await self._read(answer)
-            headers = tuple((str(name), value) for name, value in answer.headers.items())
+            headers = tuple((legible(str(name)), legible(value)) for name, value in answer.headers.items())
             return Response(answer.status, headers, body, self._retries.now())
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
@@ -176,6 +185,11 @@ def sent_once() -> aiohttp.ClientMiddlewareType:
         return await handler(request)
 
     return send
+
+
+def legible(text: str) -> str:
+    """A header's text without the halves of characters that aiohttp makes of bytes that are not UTF-8."""
+    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def one_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 MONTH = "|".join(MONTHS)
 CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
 HTTP_DATES = tuple(
-    re.compile(pattern)
+    re.compile(pattern, re.ASCII)
     for pattern in (
         rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?P<day>\d\d) (?P<month>{MONTH}) (?P<year>\d{{4}}) {CLOCK} GMT",
         rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>\d\d)-(?P<month>{MONTH})-(?P<year>\d\d) {CLOCK} GMT",
@@ -45,7 +45,7 @@ def http_date(text: str, now: float) -> float | None:
         return None
     part = match.groupdict()
     year = full_year(part["year"], datetime.fromtimestamp(now, UTC).year)
-    second = min(int(part["second"]), 59)  # a leap second is a legal HTTP date and no legal datetime
+    leap = part["second"] == "60"  # a legal HTTP date and no legal datetime
     try:
         moment = datetime(
             year,
@@ -53,20 +53,20 @@ def http_date(text: str, now: float) -> float | None:
             int(part["day"]),
             int(part["hour"]),
             int(part["minute"]),
-            second,
+            59 if leap else int(part["second"]),
             tzinfo=UTC,
         )
     except ValueError:
         return None
-    return moment.timestamp()
+    return moment.timestamp() + leap
 
 
 def full_year(text: str, this_year: int) -> int:
-    """A two-digit year more than 50 years ahead means the last one with those digits."""
+    """A year of two digits is the latest one that ends in them and is not more than 50 years ahead."""
     if len(text) == 4:
         return int(text)
-    year = this_year - this_year % 100 + int(text)
-    return year - 100 if year > this_year + 50 else year
+    furthest = this_year + 50
+    return furthest - (furthest - int(text)) % 100
 
 
 def as_http_date(epoch_s: float) -> str:

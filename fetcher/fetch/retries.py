@@ -16,6 +16,9 @@ from fetcher.errors import GaveUp, Parked, Refused
 from fetcher.model import Response
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+RETRIED_IF_TOLD_WHEN = frozenset({403, 413})
+"""With a wait they mean "not now" (GitHub throttles with 403); without one, "never"."""
+
 ASKED_NEXT_RUN = frozenset({401, 403, 407})
 """The credential or the address is wrong, not the row: whoever mends the job must not find its rows settled."""
 
@@ -63,9 +66,10 @@ class Retries:
         try:
             return await attempt()
         except AttemptFailed as failure:
+            wait_s = self._wait_s(failure, 1)
             if self.settings.attempts == 1:
                 raise GaveUp(f"{failure.reason}; 1 attempt") from failure
-            await self.sleep(self._wait_s(failure, 1))
+            await self.sleep(wait_s)
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self.settings.attempts - 1),
             wait=self._wait_of_state,
@@ -108,7 +112,7 @@ def judged(response: Response, hint_s: float | None) -> Response:
     if 200 <= status < 300 and status != 206:
         return response
     said = f"HTTP {status} {excerpt(response.body)}".rstrip()
-    if status in RETRIED or status == 206:
+    if status in RETRIED or status == 206 or (status in RETRIED_IF_TOLD_WHEN and hint_s is not None):
         raise AttemptFailed(said, hint_s)
     if status in ASKED_NEXT_RUN:
         raise GaveUp(said)
@@ -118,6 +122,7 @@ def judged(response: Response, hint_s: float | None) -> Response:
 
 
 def excerpt(body: bytes) -> str:
-    """The first 120 characters of an error's body on one line."""
-    text = " ".join(body[:480].decode("utf-8", "replace").split())
+    """The first 120 characters of an error's body on one line, none of which can do anything to a screen."""
+    said = body[:480].decode("utf-8", "replace")
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in said).split())
     return text if len(text) <= 120 else text[:117] + "..."

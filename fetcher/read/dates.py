@@ -17,15 +17,14 @@ def date_rows(dates: Dates, now: datetime) -> Iterator[Row]:
     """
     today = now.astimezone(ZoneInfo(dates.timezone)).date()
     first, last = calendar_day(dates.from_, today), calendar_day(dates.to, today)
-    step = timedelta(days=dates.every)
-    day = first
-    while day <= last:
+    # Ordinals, because the calendar may end within the last window.
+    for ordinal in range(first.toordinal(), last.toordinal() + 1, dates.every):
+        day = date.fromordinal(ordinal)
         if dates.every == 1:
             yield Row(key=day.isoformat(), values={"date": day})
         else:
-            end = min(day + step - timedelta(days=1), last)
+            end = date.fromordinal(min(ordinal + dates.every - 1, last.toordinal()))
             yield Row(key=f"{day}/{end}", values={"start": day, "end": end})
-        day += step
 
 
 def calendar_day(day: Day, today: date) -> date:

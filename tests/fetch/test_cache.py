@@ -1,0 +1,205 @@
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from stat import S_IMODE
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.errors import DiskFailed
+from fetcher.fetch.cache import Cache
+from fetcher.model import Response
+
+ALWAYS = float("-inf")
+FETCHED_AT = 1_700_000_000.25
+ANSWER = Response(200, (("Content-Type", "text/plain"), ("X-Twice", "a"), ("X-Twice", "b")), b"body", FETCHED_AT)
+HEADERS = st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=4).map(tuple)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "cache.sqlite"
+
+
+def kept(answer):
+    """The same answer, as it comes from the cache."""
+    return Response(answer.status, answer.headers, answer.body, answer.fetched_at, from_cache=True)
+
+
+@given(st.builds(Response, st.integers(100, 599), HEADERS, st.binary(max_size=300), st.floats(0, 4e9)))
+def test_an_answer_comes_back_as_it_was_kept(tmp_path_factory, answer):
+    """Status, headers in order and repeated, body and time: to the byte, after a restart too."""
+    path = tmp_path_factory.mktemp("cache") / "cache.sqlite"
+
+    async def story():
+        async with Cache(path) as cache:
+            await cache.put("key", answer)
+            assert cache.find("key", ALWAYS) == kept(answer)
+            assert cache.find("another", ALWAYS) is None
+        async with Cache(path) as cache:
+            assert cache.find("key", ALWAYS) == kept(answer)
+
+    asyncio.run(story())
+
+
+async def test_an_answer_is_used_up_to_its_age(path):
+    """Kept since exactly `not_before` counts; earlier does not."""
+    async with Cache(path) as cache:
+        await cache.put("key", ANSWER)
+        assert cache.find("key", FETCHED_AT) == kept(ANSWER)
+        assert cache.find("key", FETCHED_AT + 0.001) is None
+
+
+async def test_the_latest_answer_replaces_the_one_before(path):
+    """One answer a request."""
+    async with Cache(path) as cache:
+        await cache.put("key", ANSWER)
+        newer = Response(200, (), b"newer", FETCHED_AT + 1)
+        await cache.put("key", newer)
+        assert cache.find("key", ALWAYS) == kept(newer)
+
+
+async def test_a_thousand_puts_at_once_share_a_few_commits(path):
+    """Every answer is there when its put returns; those that wait go into one transaction together."""
+    async with Cache(path) as cache:
+        commits = []
+        cache._writer.set_trace_callback(lambda sql: commits.append(sql) if sql.startswith("COMMIT") else None)
+
+        async def put(number):
+            answer = Response(200, (), b"%d" % number, FETCHED_AT)
+            await cache.put(str(number), answer)
+            assert cache.find(str(number), ALWAYS) == kept(answer)
+
+        await asyncio.gather(*(put(number) for number in range(1000)))
+        assert 1 <= len(commits) <= 10
+
+
+async def test_cancelling_puts_harms_no_other(path):
+    """Nobody writes beside a thread that still does; what a put promised to the others holds."""
+    async with Cache(path) as cache:
+        puts = [asyncio.create_task(cache.put(str(number), ANSWER)) for number in range(60)]
+        for number in range(0, 60, 3):
+            await asyncio.sleep(0)
+            puts[number].cancel()
+            puts.append(asyncio.create_task(cache.put(f"after {number}", ANSWER)))
+        ended = await asyncio.gather(*puts, return_exceptions=True)
+        assert {type(result) for result in ended} <= {type(None), asyncio.CancelledError}
+        assert [
+            number for number in range(60) if ended[number] is None and cache.find(str(number), ALWAYS) is None
+        ] == []
+        assert all(cache.find(f"after {number}", ALWAYS) for number in range(0, 60, 3))
+
+
+async def test_leaving_waits_for_a_write_that_was_cancelled(path):
+    """The connection is not closed under the thread that uses it."""
+    for _ in range(20):
+        async with Cache(path) as cache:
+            putting = asyncio.create_task(cache.put("key", Response(200, (), os.urandom(2_000_000), FETCHED_AT)))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            putting.cancel()
+        async with Cache(path) as cache:
+            assert cache.find("key", ALWAYS)
+
+
+async def test_a_failed_write_fails_everyone_whose_answer_was_in_it(path):
+    """No put returns as if its answer were safe."""
+    async with Cache(path) as cache:
+        cache._writer.execute("PRAGMA query_only = ON")
+        ended = await asyncio.gather(*(cache.put(str(number), ANSWER) for number in range(5)), return_exceptions=True)
+        assert [type(error) for error in ended] == [DiskFailed] * 5
+        assert str(path) in str(ended[0])
+
+
+def test_answers_survive_the_death_of_the_process(path):
+    """What a put has returned for is there after kill -9."""
+    program = f"""
+import asyncio, os, signal
+from pathlib import Path
+from fetcher.fetch.cache import Cache
+from fetcher.model import Response
+
+async def story():
+    async with Cache(Path({str(path)!r})) as cache:
+        await asyncio.gather(*(cache.put(str(n), Response(200, (), b"%d" % n, 1.0)) for n in range(50)))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(story())
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+
+    async def story():
+        async with Cache(path) as cache:
+            assert [cache.find(str(number), ALWAYS).body for number in range(50)] == [b"%d" % n for n in range(50)]
+
+    asyncio.run(story())
+
+
+async def enter(path):
+    async with Cache(path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to look like one" * 50, b"SQLite format 3\0" + b"\xff" * 5000]
+)
+async def test_a_damaged_file_is_named_and_how_to_mend_it_told(path, content):
+    """The message says which file, and that nothing but requests is lost with it."""
+    path.write_bytes(content)
+    with pytest.raises(DiskFailed, match="delete it: answers are asked for again") as caught:
+        await enter(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["headers", "body"])
+async def test_a_damaged_answer_is_told_in_the_same_way(path, column):
+    """Damage that is only met when an answer is read ends the run with the same advice, not with a traceback."""
+    async with Cache(path) as cache:
+        await cache.put("key", ANSWER)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE answers SET {column} = x'00ff'")
+    connection.close()
+    async with Cache(path) as cache:
+        with pytest.raises(DiskFailed, match="delete it: answers are asked for again"):
+            cache.find("key", ALWAYS)
+
+
+async def test_damaged_pages_are_told_in_the_same_way(path):
+    """A file whose first page is whole and whose others are not."""
+    async with Cache(path) as cache:
+        for number in range(50):
+            await cache.put(str(number), Response(200, (), os.urandom(4000), FETCHED_AT))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(DiskFailed, match="delete it: answers are asked for again"):
+        async with Cache(path) as cache:
+            for number in range(50):
+                cache.find(str(number), ALWAYS)
+
+
+async def test_a_folder_that_is_not_there_is_a_disk_error(tmp_path):
+    """Not a traceback."""
+    with pytest.raises(DiskFailed, match="nowhere"):
+        await enter(tmp_path / "nowhere" / "cache.sqlite")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+@pytest.mark.parametrize("exists", [False, True])
+async def test_only_the_owner_may_read_it(path, umask, exists):
+    """Answers may be private: 0600 whatever the umask, the log beside the file and a file from before included."""
+    if exists:
+        path.touch()
+        path.chmod(0o644)
+    before = os.umask(umask)
+    try:
+        async with Cache(path) as cache:
+            await cache.put("key", ANSWER)
+            modes = {file.name: S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes["cache.sqlite"] == modes["cache.sqlite-wal"] == 0o600
+    assert set(modes.values()) == {0o600}

@@ -1,0 +1,173 @@
+"""The face of the program: what --help says and costs, and that whatever the project shows to a newcomer works."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fetcher.job import load_job
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"aiohttp", "pandas", "pydantic", "rich", "msgspec", "pebble", "tenacity"}
+HELP = """\
+Usage: python -m fetcher [OPTIONS] COMMAND [ARGS]...
+
+  Bring every record of a rate-limited HTTP API home: politely, at full speed, exactly once.
+
+Options:
+  --version   Show the version and exit.
+  -h, --help  Show this message and exit.
+
+Commands:
+  demo    Run the air-temperature job against the built-in API.
+  run     Fetch every row of JOB that is not done yet.
+  schema  Print the JSON Schema of job files, for editors.
+  serve   Run the built-in API: a hundred days of air temperature, with faults and a rate limit.
+
+  Exit codes:
+    0   every row accounted for, none failed
+    2   wrong command line
+    3   finished, some rows failed
+    4   another run holds the job
+    65  ledger and files contradict each other
+    69  the API is down
+    74  the disk failed or is full
+    75  to be continued: run again, after the printed time if there is one
+    78  the job file is wrong
+    130, 143  interrupted; run again to go on
+"""
+HELP_CPU_S = 0.3
+
+
+def python(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python, in a terminal of a hundred columns."""
+    told = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, env=told, timeout=120, check=False
+    )
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_help_is_as_shown() -> None:
+    """A snapshot: commands and exit codes are a contract."""
+    ran = python("-m", "fetcher", "--help", PYTHONWARNINGS="error")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, HELP, "")
+
+
+def cpu_s_of_help() -> float:
+    """User and system time of one `fetcher --help`."""
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "fetcher", "--help"],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, used = os.wait4(pid, 0)
+    assert status == 0
+    return used.ru_utime + used.ru_stime
+
+
+def test_help_answers_within_three_tenths_of_a_second_of_cpu() -> None:
+    """The least of several: the first may have to compile."""
+    least = min(cpu_s_of_help() for _ in range(5))
+    print(f"{least:.3f} s")
+    assert least < HELP_CPU_S
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["demo", "--help"], ["--version"]])
+def test_no_help_imports_anything_heavy(arguments: list[str]) -> None:
+    """What takes long to import is imported inside the command that needs it."""
+    ran = python("-X", "importtime", "-m", "fetcher", *arguments)
+    assert ran.returncode == 0
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in ran.stderr.splitlines()}
+    assert "click" in imported
+    assert not imported & HEAVY
+
+
+def test_schema_prints_a_json_schema_in_which_every_key_is_described() -> None:
+    """Plain JSON on standard output; every reference leads somewhere."""
+    ran = python("-m", "fetcher", "schema")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    schema = json.loads(ran.stdout)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["type"] == "object"
+    for reference in re.findall(r'"\$ref": "#/\$defs/(\w+)"', ran.stdout):
+        assert reference in schema["$defs"]
+    for section in (schema, *schema["$defs"].values()):
+        for name, key in section.get("properties", {}).items():
+            assert key.get("description") or key.get("$ref"), name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
+def test_every_shipped_job_loads(path: Path) -> None:
+    """A newcomer starts from these files; none may need anything from outside."""
+    assert load_job(path, {}).name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "Missing argument 'JOB'"),
+        (["demo", "--step", "7"], "'7' is not one of '60', '5'"),
+        (["fetch"], "No such command 'fetch'"),
+    ],
+)
+def test_a_wrong_command_line_exits_2(arguments: list[str], message: str) -> None:
+    """And says what was wrong with it."""
+    ran = python("-m", "fetcher", *arguments)
+    assert ran.returncode == 2
+    assert message in ran.stderr
+
+
+def test_a_job_file_that_is_not_there_is_a_fault_of_the_job(tmp_path: Path) -> None:
+    """Exit 78 and one line."""
+    ran = python("-m", "fetcher", "run", str(tmp_path / "no.toml"))
+    assert ran.returncode == 78
+    assert len(ran.stderr.splitlines()) == 1
+    assert "no.toml" in ran.stderr
+
+
+def test_the_readme_names_every_exit_code_and_command_of_help() -> None:
+    """One table there, one list here: they may not drift apart."""
+    text = (ROOT / "README.md").read_text()
+    for code in re.findall(r"^    ([\d, ]+?)  +\w", HELP, re.MULTILINE):
+        assert all(re.search(rf"^\|[^|]*\b{number}\b[^|]*\|", text, re.MULTILINE) for number in code.split(", ")), code
+    for name in re.findall(r"^  (\w+)  +\w", HELP, re.MULTILINE):
+        assert f"fetcher {name}" in text, name
+
+
+def test_the_readmes_scripts_exist() -> None:
+    """Every script that a shell block calls is there and can be run."""
+    called = set(re.findall(r"^(scripts/\w+)", "\n".join(blocks("sh")), re.MULTILINE))
+    assert {"scripts/demo", "scripts/test"} <= called
+    assert all(os.access(ROOT / name, os.X_OK) for name in called)
+
+
+def test_the_readmes_first_job_and_python_run_as_written(tmp_path: Path) -> None:
+    """The job file, its command and the Python block, in a folder of their own, against the built-in API."""
+    served = [sys.executable, "-m", "fetcher", "serve", "--port", "0"]
+    with subprocess.Popen(served, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        try:
+            assert server.stdout
+            url = server.stdout.readline().strip()
+            (job,) = blocks("toml")
+            assert "http://127.0.0.1:8765" in job
+            (tmp_path / "first.toml").write_text(job.replace("http://127.0.0.1:8765", url))
+            (line,) = [line for block in blocks("sh") for line in block.splitlines() if "first.toml" in line]
+            ran = python("-m", *shlex.split(line, comments=True), cwd=tmp_path)
+            assert ran.returncode == 0, ran.stderr
+            (source,) = blocks("python")
+            ran = python("-W", "error", "-c", source, cwd=tmp_path)
+            assert ran.returncode == 0, ran.stderr
+            assert ran.stdout
+        finally:
+            server.terminate()

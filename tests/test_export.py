@@ -1,0 +1,223 @@
+"""Records out of a folder: what was published, exactly and in order, with nothing touched."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fetcher import read_records
+from fetcher.errors import Contradiction
+from fetcher.export import published_lines
+from fetcher.ledger import Ledger, Segment, SegmentState
+from fetcher.model import Outcome, RowState
+from fetcher.tally import Tally
+from fetcher.write.segments import Layout
+from fetcher.write.writer import Writer
+
+ROOT = Path(__file__).parents[1]
+
+
+class Every:
+    """A rotation by number of records."""
+
+    bytes = 1 << 20
+    every = None
+
+    def __init__(self, records: int) -> None:
+        self.records = records
+
+
+def fill(folder: Path, records: list[dict[str, object]], per_file: int = 3) -> Path:
+    """A job's folder as a run leaves it."""
+    layout = Layout(folder, folder / ".fetcher")
+    layout.state.mkdir(parents=True)
+
+    async def write(ledger: Ledger) -> None:
+        async with Writer(layout, Every(per_file), ledger, Tally(), now=lambda: 0.0) as writer:
+            serving = asyncio.create_task(writer.serve())
+            for number, record in enumerate(records):
+                line = json.dumps(record).encode() + b"\n"
+                await writer.put(Outcome(str(number), RowState.DONE, lines=line, records=1))
+            await writer.finish()
+            await serving
+
+    with Ledger(layout.state / "ledger.sqlite") as ledger:
+        asyncio.run(write(ledger))
+    return folder
+
+
+def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file's bytes and time of change, but for SQLite's shared memory, which readers mark."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith("-shm")
+    }
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 25), st.integers(1, 30), st.integers(1, 5))
+def test_frames_hold_every_record_once_and_in_order(number, chunk, per_file):
+    """At most so many rows a frame, whatever files they lie in, and only the last frame is shorter."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = fill(Path(name) / "out", [{"n": n, "text": f"line {n}"} for n in range(number)], per_file)
+        frames = list(read_records(folder, chunk))
+    assert [len(frame) for frame in frames[:-1]] == [chunk] * (len(frames) - 1)
+    assert all(0 < len(frame) <= chunk for frame in frames)
+    assert [n for frame in frames for n in frame["n"]] == list(range(number))
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.fixed_dictionaries({}, optional={"a": st.none() | st.integers(), "b": st.floats(-1e9, 1e9)}), min_size=1
+    )
+)
+def test_integers_are_never_rounded(records):
+    """A column of large integers with gaps stays exact: pandas would make floats of it."""
+    with tempfile.TemporaryDirectory() as name:
+        (frame,) = read_records(fill(Path(name) / "out", records, 1000))
+    assert len(frame) == len(records)
+    for record, (_, row) in zip(records, frame.astype(object).iterrows(), strict=True):
+        for key in frame.columns:
+            assert row[key] == record[key] if record.get(key) is not None else pd.isna(row[key])
+
+
+def test_numbers_without_gaps_keep_their_types(tmp_path):
+    """What pandas can hold exactly is what it holds."""
+    (frame,) = read_records(fill(tmp_path / "out", [{"i": 1, "f": 0.5, "g": 1}, {"i": 2, "f": 1, "g": None}]))
+    assert [str(kind) for kind in frame.dtypes] == ["int64", "float64", "float64"]
+
+
+def test_only_what_is_published_is_read(tmp_path):
+    """Neither the open segment nor a file that the ledger does not know."""
+    folder = fill(tmp_path / "out", [{"n": 1}, {"n": 2}], per_file=1)
+    with Ledger(folder / ".fetcher/ledger.sqlite") as ledger:
+        ledger.commit(
+            (), [Segment(3, SegmentState.OPEN, 8, 1, "", 0.0), Segment(4, SegmentState.SEALED, 8, 1, "", 0.0)], 0.0
+        )
+    for stray in (".fetcher/000003.open", ".fetcher/000004.open", "records-000003.jsonl", "records-000009.jsonl"):
+        (folder / stray).write_bytes(b'{"n":9}\n')
+    assert list(published_lines(folder)) == [b'{"n": 1}\n', b'{"n": 2}\n']
+
+
+def test_reading_changes_nothing(tmp_path):
+    """Not a byte, not a time, not a file more, after a run that ended well."""
+    folder = fill(tmp_path / "out", [{"n": n} for n in range(5)])
+    before = everything(folder)
+    assert sum(len(frame) for frame in read_records(folder)) == 5
+    assert everything(folder) == before
+    assert sorted(path.name for path in (folder / ".fetcher").iterdir()) == ["ledger.sqlite"]
+
+
+KILLED = """
+import os, pathlib, sys
+from fetcher.ledger import Ledger, Segment, SegmentState
+ledger = Ledger(pathlib.Path(sys.argv[1])).__enter__()
+ledger.commit((), [Segment(6, SegmentState.PUBLISHED, 8, 1, "", 0.0)], 0.0)
+print("committed", flush=True)
+sys.stdin.read()
+os._exit(9)
+"""
+
+
+def test_reading_goes_on_beside_a_run_and_after_a_killed_one(tmp_path):
+    """What another process has committed is seen while it holds the ledger and after it died, and its journal stays."""
+    folder = fill(tmp_path / "out", [{"n": n} for n in range(5)], per_file=1)
+    (folder / "records-000006.jsonl").write_bytes(b'{"n":5}\n')
+    command = [sys.executable, "-c", KILLED, str(folder / ".fetcher/ledger.sqlite")]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"committed\n"
+        before = everything(folder)
+        assert len(list(published_lines(folder))) == 6
+        assert everything(folder) == before
+        run.communicate()
+    assert len(list(published_lines(folder))) == 6
+    assert everything(folder) == before
+
+
+def test_a_reader_sees_what_was_published_when_it_began(tmp_path):
+    """A run that publishes more meanwhile neither waits for the reader nor mixes into its frames."""
+    folder = fill(tmp_path / "out", [{"n": n} for n in range(4)], per_file=2)
+    frames = read_records(folder, 1)
+    assert next(frames)["n"].tolist() == [0]
+    with Ledger(folder / ".fetcher/ledger.sqlite") as ledger:
+        (folder / "records-000003.jsonl").write_bytes(b'{"n":9}\n')
+        ledger.commit((), [Segment(3, SegmentState.PUBLISHED, 8, 1, "", 0.0)], 0.0)
+    assert [frame["n"].tolist() for frame in frames] == [[1], [2], [3]]
+    assert len(list(published_lines(folder))) == 5
+
+
+@pytest.mark.parametrize("made", [[], ["out"], ["out", "out/.fetcher"]])
+def test_a_folder_without_a_ledger_is_refused_and_left_alone(tmp_path, made):
+    """A mistyped name is an error, and nothing is created under it."""
+    for name in made:
+        (tmp_path / name).mkdir()
+    with pytest.raises(Contradiction, match=r"out: no ledger here; name the folder that the job writes to"):
+        next(read_records(tmp_path / "out"))
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == made
+
+
+def test_a_ledger_that_is_still_empty_has_no_records(tmp_path):
+    """A run killed in its first moment leaves one."""
+    state = tmp_path / ".fetcher"
+    state.mkdir()
+    (state / "ledger.sqlite").touch()
+    assert list(read_records(tmp_path)) == []
+    assert (state / "ledger.sqlite").read_bytes() == b""
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path):
+    """With its name, and what to do."""
+    state = tmp_path / ".fetcher"
+    state.mkdir()
+    (state / "ledger.sqlite").write_bytes(b"not a database, but long enough to be read as one" * 100)
+    with pytest.raises(Contradiction, match=r"ledger\.sqlite: not a readable ledger .*restore it from a backup"):
+        next(read_records(tmp_path))
+
+
+def test_the_ledger_of_a_newer_program_is_refused(tmp_path):
+    """Its tables may mean something else."""
+    folder = fill(tmp_path / "out", [{"n": 1}])
+    with Ledger(folder / ".fetcher/ledger.sqlite") as ledger:
+        ledger._writer.execute("PRAGMA user_version = 7")
+    with pytest.raises(Contradiction, match=r"written by version 7 .* use the newer program"):
+        next(read_records(folder))
+
+
+def test_a_published_file_that_is_missing_is_named(tmp_path):
+    """The frames before it are good; then comes the error, never a silent gap."""
+    folder = fill(tmp_path / "out", [{"n": n} for n in range(4)], per_file=2)
+    (folder / "records-000002.jsonl").unlink()
+    frames = read_records(folder, 2)
+    assert next(frames)["n"].tolist() == [0, 1]
+    with pytest.raises(Contradiction, match=r"records-000002\.jsonl: missing, though the ledger vouches for it"):
+        next(frames)
+
+
+@pytest.mark.parametrize("bytes_left", [0, 5, 40])
+def test_a_published_file_of_another_length_is_refused(tmp_path, bytes_left):
+    """Cut or grown since: what the ledger does not vouch for is not handed out as records."""
+    folder = fill(tmp_path / "out", [{"n": 1}])
+    (folder / "records-000001.jsonl").write_bytes((b'{"n": 1}\n' * 9)[:bytes_left])
+    with pytest.raises(Contradiction, match=rf"has {bytes_left} bytes, the ledger vouches for 9"):
+        list(read_records(folder))
+
+
+def test_a_frame_of_no_rows_is_refused_at_once(tmp_path):
+    """It would end the reading before its start, silently."""
+    with pytest.raises(ValueError, match=r"chunk_records is 0, expected 1 or more"):
+        read_records(tmp_path, 0)
+
+
+def test_records_without_a_key_are_rows_too(tmp_path):
+    """An empty record is counted by the ledger, and so by the frame."""
+    assert [len(frame) for frame in read_records(fill(tmp_path / "out", [{}, {}]))] == [2]

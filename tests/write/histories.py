@@ -1,0 +1,319 @@
+"""Histories: a small job on a disk that fails, run after run, until a run ends well; every promise checked on the way.
+
+`replay(seed)` tells one history, always the same for one seed, and raises `Violation` where a promise is broken.
+A history is up to three runs that a mishap ends (a power cut or a kill at one operation, an error of the disk, a
+stranger's file), then one that nothing ends, then a last power cut.
+"""
+
+import asyncio
+import errno
+import hashlib
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fetcher.errors import Contradiction, DiskFailed
+from fetcher.ledger import Ledger, Segment, SegmentState
+from fetcher.model import SETTLED, Outcome, RowState
+from fetcher.tally import Tally
+from fetcher.testing.clock import VirtualClock, run_virtual
+from fetcher.write.segments import Layout
+from fetcher.write.writer import Writer
+from tests.write.mishaps import CRASHES, Kind, Mishap, is_faulty, make_mishaps
+from tests.write.power_loss import ModelDisk, PowerCut
+from tests.write.small_jobs import Rotate, Work, make_rotation, make_work
+
+FOLDER = Path("out")
+STATE = FOLDER / ".fetcher"
+STRANGER = b"this is somebody else's file\n"
+
+
+class Violation(AssertionError):
+    """A promise was broken; `story` tells the whole history up to here."""
+
+    def __init__(self, promise: str, seed: int, story: str) -> None:
+        self.promise = promise
+        self.story = story
+        lately = "\n".join(story.splitlines()[-40:])
+        super().__init__(f"{promise}\n{lately}\nreplay it with: scripts/chaos --seed {seed}")
+
+
+class ModelLedger(Ledger):
+    """The real ledger, in memory; a crash comes just before a commit or just after it."""
+
+    def __init__(self, story: "History") -> None:
+        super().__init__(STATE / "ledger.sqlite")
+        self._story = story
+
+    def _connect(self) -> sqlite3.Connection:
+        return self._story.connection
+
+    def __exit__(self, *_: object) -> None:
+        self._story.connection.rollback()
+
+    def commit(self, outcomes: Iterable[Outcome], segments: Iterable[Segment], now: float) -> None:
+        try:
+            self._story.before("commit", self._path)
+            super().commit(outcomes, segments, now)
+            self._story.before("committed", self._path)
+        except OSError as error:
+            raise DiskFailed(f"{self._path}: {error}") from error
+
+
+def run_at_once(executor: object, function: Callable[..., object], *arguments: object) -> asyncio.Future[object]:
+    """What would run in a thread runs here and now: a history takes milliseconds, and is the same each time."""
+    future = asyncio.get_running_loop().create_future()
+    try:
+        future.set_result(function(*arguments))
+    except BaseException as error:  # noqa: BLE001 - a PowerCut too goes to whoever waits
+        future.set_exception(error)
+    return future
+
+
+@dataclass(eq=False)
+class History:
+    """The world of one history."""
+
+    seed: int
+    chance: random.Random
+    work: list[Work]
+    rotation: Rotate
+    connection: sqlite3.Connection
+    clock: VirtualClock = field(default_factory=lambda: VirtualClock(1000.0))
+    ledger_class: type[ModelLedger] = ModelLedger
+    disk: ModelDisk = field(init=False)
+    mishap: Mishap = field(default_factory=lambda: Mishap(Kind.NONE, 0))
+    mishaps: list[Mishap] = field(default_factory=list)
+    told: list[tuple[str, Path | str]] = field(default_factory=list)
+    seen: dict[str, bytes] = field(default_factory=dict)
+    lasting: set[str] = field(default_factory=set)
+    tried: Counter[str] = field(default_factory=Counter)
+    strangers: set[str] = field(default_factory=set)
+    is_off: bool = False
+
+    def __post_init__(self) -> None:
+        self.disk = ModelDisk(self.before)
+        self.layout = Layout(FOLDER, STATE, self.disk)
+
+    # What happens
+
+    def before(self, operation: str, path: Path) -> None:
+        """Stands before each operation that changes something: readers look, and mishaps strike."""
+        if self.is_off:
+            raise PowerCut
+        self.told.append((operation, path))
+        self.look()
+        if not self.mishap.strikes(operation):
+            return
+        self.told.append(("!!", self.mishap.kind))
+        match self.mishap.kind:
+            case Kind.CUT | Kind.KILL:
+                self.is_off = True
+                raise PowerCut
+            case Kind.EIO:
+                raise OSError(errno.EIO, "Input/output error", str(path))
+            case Kind.ENOSPC | Kind.LEDGER:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            case Kind.STRANGER:
+                self.plant_stranger()
+
+    def plant_stranger(self) -> None:
+        """Somebody puts a file where the next segment is to be published."""
+        top = max((segment.number for segment in self.segments()), default=0)
+        name = f"records-{top + self.chance.choice((0, 1, 1)):06}.jsonl"
+        if name != "records-000000.jsonl" and name not in self.disk.names(FOLDER):
+            self.strangers.add(name)
+            self.disk.plant(FOLDER / name, STRANGER)
+
+    async def run(self, mishap: Mishap) -> None:
+        """One run of the job, to its end or to its mishap, and what follows on that."""
+        self.mishap = mishap
+        self.mishaps.append(mishap)
+        self.told.append(("RUN", f"until {mishap.kind}, {mishap.at}"))
+        ended: BaseException | None = None
+        try:
+            with self.ledger_class(self) as ledger:
+                writer = Writer(self.layout, self.rotation, ledger, Tally(), now=self.clock.now)
+                async with writer, asyncio.TaskGroup() as group:
+                    group.create_task(writer.serve())
+                    group.create_task(self.feed(writer, ledger))
+        except BaseExceptionGroup as group:
+            (ended,) = group.exceptions
+        except (PowerCut, Contradiction, DiskFailed) as error:
+            ended = error
+        self.told.append(("ENDED", repr(ended)))
+        self.must(self.may_end(ended), f"a run ended with {ended!r}")
+        self.is_off = False
+        self.look()
+        self.remove_strangers()
+
+    def may_end(self, ended: BaseException | None) -> bool:
+        """Whether the mishap explains how the run ended."""
+        match ended:
+            case None:
+                return True
+            case PowerCut():
+                return self.mishap.kind in CRASHES
+            case DiskFailed():
+                return bool(self.mishap.struck)
+            case Contradiction():
+                return bool(self.strangers)
+        raise ended
+
+    async def feed(self, writer: Writer, ledger: Ledger) -> None:
+        """Hand over what the ledger does not know as settled."""
+        standings = ledger.standings([work.outcome.row_key for work in self.work])
+        for work in self.work:
+            key = work.outcome.row_key
+            if key in standings and standings[key].state in SETTLED:
+                continue
+            await asyncio.sleep(work.pause_s)
+            self.tried[key] += 1
+            if self.tried[key] <= work.failures:
+                await writer.put(Outcome(key, RowState.GAVE_UP, "HTTP 503", attempts=8))
+            else:
+                await writer.put(work.outcome)
+        await writer.finish()
+
+    def lose_power(self) -> None:
+        """The machine goes off and on again."""
+        self.disk.lose_power(self.chance)
+        self.told.append(("POWER LOST", f"left are {self.disk.names(FOLDER)} and {self.disk.names(STATE)}"))
+        self.lasting.update(self.published())
+        self.look()
+        self.check_vouched()
+
+    def remove_strangers(self) -> None:
+        """The person does what the message says: moves the file away."""
+        for name in self.strangers:
+            self.must(self.disk.read(FOLDER / name) == STRANGER, f"{name}: a stranger's file was written over")
+            self.disk.take_away(FOLDER / name)
+        self.strangers.clear()
+
+    # What must hold
+
+    def must(self, is_kept: bool, promise: str) -> None:
+        """Tell the whole history where it is not."""
+        if not is_kept:
+            raise Violation(promise, self.seed, self.story())
+
+    def story(self) -> str:
+        """What has happened, an operation a line."""
+        return "\n".join(f"{what} {where}" if what.isupper() else f"    {what} {where}" for what, where in self.told)
+
+    def published(self) -> list[str]:
+        """Names of record files."""
+        return [name for name in self.disk.names(FOLDER) if name.startswith("records-")]
+
+    def segments(self) -> list[Segment]:
+        """What the ledger says."""
+        found = self.connection.execute(
+            "SELECT number, state, length, records, sha256, opened_at FROM segments ORDER BY number"
+        )
+        return [Segment(number, SegmentState(state), *rest) for number, state, *rest in found]
+
+    def look(self) -> None:
+        """A reader, at any moment, sees complete files only, and each as it saw it before."""
+        vanished = set(self.lasting)
+        for name, content in self.disk.files(FOLDER):
+            if not name.startswith("records-") or name in self.strangers:
+                continue
+            vanished.discard(name)
+            if name not in self.seen:
+                self.must(self.is_final(name, bytes(content)), f"{name} can be read and is not what the ledger sealed")
+                self.seen[name] = bytes(content)
+            elif content != self.seen[name]:
+                self.must(False, f"{name} changed after it could be read")
+        if vanished:
+            self.must(False, f"published files vanished: {sorted(vanished)}")
+
+    def is_final(self, name: str, content: bytes) -> bool:
+        """Whether the ledger sealed exactly these bytes under this name."""
+        return any(
+            f"records-{segment.number:06}.jsonl" == name
+            and segment.state is not SegmentState.OPEN
+            and (len(content), hashlib.sha256(content).hexdigest()) == (segment.length, segment.sha256)
+            for segment in self.segments()
+        )
+
+    def vouched(self, segment: Segment) -> bytes:
+        """The bytes of a segment that the ledger vouches for, wherever they lie now."""
+        published, growing = FOLDER / f"records-{segment.number:06}.jsonl", STATE / f"{segment.number:06}.open"
+        is_published = published.name in self.disk.names(FOLDER)
+        self.must(is_published or segment.state is not SegmentState.PUBLISHED, f"{published}: published, and not there")
+        self.must(is_published or growing.name in self.disk.names(STATE), f"{growing}: vouched for, and not there")
+        content = self.disk.read(published if is_published else growing)[: segment.length]
+        self.must(
+            (len(content), hashlib.sha256(content).hexdigest()) == (segment.length, segment.sha256),
+            f"segment {segment.number}: its bytes are not those that the ledger vouches for",
+        )
+        return content
+
+    def check_vouched(self) -> None:
+        """The bytes vouched for hold the records of each row that is done, once, and no others."""
+        lines: Counter[bytes] = Counter()
+        for segment in self.segments():
+            held = self.vouched(segment).splitlines(keepends=True)
+            self.must(
+                len(held) == segment.records, f"segment {segment.number}: {len(held)} lines, not {segment.records}"
+            )
+            lines.update(held)
+        states = dict(self.connection.execute("SELECT key, state FROM rows"))
+        expected: Counter[bytes] = Counter()
+        for work in self.work:
+            if states.get(work.outcome.row_key) in SETTLED:
+                expected.update(work.outcome.lines.splitlines(keepends=True))
+        self.must(lines <= expected, f"twice, or of rows that are not done: {list(lines - expected)[:3]}")
+        self.must(lines >= expected, f"lost: {list(expected - lines)[:3]}")
+
+    def check_end(self) -> None:
+        """After a run that ended well: every row settled, every segment published, nothing left over."""
+        states = dict(self.connection.execute("SELECT key, state FROM rows"))
+        self.must(all(states.get(work.outcome.row_key) in SETTLED for work in self.work), "a row is not settled")
+        segments = self.segments()
+        self.must(all(segment.state is SegmentState.PUBLISHED for segment in segments), "a segment is not published")
+        names = [f"records-{segment.number:06}.jsonl" for segment in segments]
+        self.must(self.published() == names, f"files: {self.published()}, segments: {names}")
+        left = [name for name in self.disk.names(STATE) if name.endswith(".open")]
+        self.must(not left, f"left over: {left}")
+        for name, segment in zip(names, segments, strict=True):
+            content, limit = self.disk.read(FOLDER / name), self.rotation
+            self.must(content.endswith(b"\n"), f"{name}: not whole lines")
+            self.must(len(content) == segment.length, f"{name}: longer than what is vouched for")
+            self.must(len(content) <= limit.bytes or segment.records == 1, f"{name}: larger than a segment may be")
+            self.must(limit.records is None or segment.records <= limit.records, f"{name}: too many records")
+        self.check_vouched()
+
+
+async def tell(story: History) -> None:
+    """Mishaps, then a good run or two, then a last power cut."""
+    loop: Any = asyncio.get_running_loop()
+    loop.run_in_executor = run_at_once
+    groups = 1 + sum(work.pause_s > 0 for work in story.work)
+    for mishap in make_mishaps(story.chance, groups, is_faulty(story.seed)):
+        await story.run(mishap)
+        if mishap.kind is Kind.CUT or (mishap.kind not in CRASHES and story.chance.random() < 0.5):
+            story.lose_power()
+        else:
+            story.check_vouched()
+    for _ in range(1 + max(work.failures for work in story.work)):
+        await story.run(Mishap(Kind.NONE, 0))
+    story.check_end()
+    story.lose_power()
+    story.check_end()
+
+
+def replay(seed: int, ledger_class: type[ModelLedger] = ModelLedger) -> History:
+    """Tell the history of this seed; raises `Violation`."""
+    chance = random.Random(seed)
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    try:
+        story = History(seed, chance, make_work(chance), make_rotation(chance), connection, ledger_class=ledger_class)
+        run_virtual(tell(story), story.clock)
+    finally:
+        connection.close()
+    return story
