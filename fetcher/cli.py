@@ -1,6 +1,8 @@
 """The command line. Heavy packages are imported inside the command that needs them: `--help` answers at once."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from fetcher.job.load import LoadedJob
+    from fetcher.selection import RunOptions
 
 EXIT_CODES = """
 \b
@@ -37,9 +40,105 @@ def main() -> None:
 @main.command()
 @JOB
 @SET
-def run(job: Path, overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--for", "for_", metavar="TIME", help="Begin no row after this long, such as 25m; exit 75 if some are left."
+)
+@click.option("--only", type=click.Choice(["failed"]), help="Ask for rows that failed, and for no others.")
+@click.option("--reparse", is_flag=True, help="Parse kept answers again by the job's present rules; sends nothing.")
+@click.option("--as-is", is_flag=True, help="The parse part has changed: leave old rows as they are.")
+@click.option(
+    "--jitter", metavar="TIME", help="Begin after a random wait of up to this long: for many machines at :00."
+)
+def run(job: Path, overrides: tuple[str, ...], **chosen: str | bool | None) -> None:
     """Fetch every row of JOB that is not done yet."""
-    sys.exit(run_shown(loaded(job, overrides)))
+    from fetcher.selection import RunOptions
+
+    if chosen["reparse"] and chosen["as_is"]:
+        raise click.UsageError("--reparse and --as-is exclude each other")
+    options = RunOptions(
+        only_failed=chosen["only"] == "failed",
+        reparse=bool(chosen["reparse"]),
+        as_is=bool(chosen["as_is"]),
+        for_s=seconds("--for", chosen["for_"]),
+    )
+    loaded_job = loaded(job, overrides)
+    if jitter_s := seconds("--jitter", chosen["jitter"]):
+        import random
+        import time
+
+        time.sleep(random.uniform(0.0, jitter_s))
+    sys.exit(run_shown(loaded_job, options))
+
+
+@main.command()
+@JOB
+@SET
+def status(job: Path, overrides: tuple[str, ...]) -> None:
+    """Show where JOB stands: rows by state, gaps, waits. Sends nothing."""
+    import time
+
+    from fetcher.status import status as status_of
+    from fetcher.status import status_text
+
+    loaded_job = loaded(job, overrides)
+    with told_errors():
+        click.echo(status_text(loaded_job.name, status_of(loaded_job, time.time())))
+
+
+@main.command()
+@JOB
+@SET
+def verify(job: Path, overrides: tuple[str, ...]) -> None:
+    """Check JOB's ledger against its files: lengths, hashes, counts, foreign files. Exit 65 if they disagree."""
+    from fetcher.errors import Contradiction
+    from fetcher.verify import problems
+
+    loaded_job = loaded(job, overrides)
+    with told_errors():
+        if found := list(problems(loaded_job)):
+            raise Contradiction("\n".join(found))
+        click.echo(f"{loaded_job.name}: ledger and files agree")
+
+
+@main.group()
+def failures() -> None:
+    """List the rows of a job that failed, ask for them again, or give them up for good."""
+
+
+@failures.command("list")
+@JOB
+@SET
+def list_failures(job: Path, overrides: tuple[str, ...]) -> None:
+    """One line a failed row: key, state, reason."""
+    from fetcher.status import view
+
+    with told_errors(), view(loaded(job, overrides)) as ledger:
+        for failure in ledger.failures():
+            click.echo(f"{failure.key}\t{failure.state}\t{failure.attempts} attempts\t{failure.reason}")
+
+
+@failures.command("retry")
+@JOB
+@click.argument("keys", nargs=-1)
+@SET
+def retry_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
+    """Ask for the failed rows KEYS (all of them without any) at the next run."""
+    from fetcher.failures import retry
+
+    with told_errors():
+        click.echo(f"{retry(loaded(job, overrides), keys):,} rows are asked for at the next run")
+
+
+@failures.command("discard")
+@JOB
+@click.argument("keys", nargs=-1, required=True)
+@SET
+def discard_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
+    """Settle the failed rows KEYS as refused: they are not asked for again and fail no run."""
+    from fetcher.failures import discard
+
+    with told_errors():
+        click.echo(f"{discard(loaded(job, overrides), keys):,} rows are discarded")
 
 
 @main.command()
@@ -73,9 +172,11 @@ def serve(port: int, step: str) -> None:
 def demo(step: str, folder: Path, overrides: tuple[str, ...]) -> None:
     """Run the air-temperature job against the built-in API."""
     from fetcher.demo import built_in_api, demo_job_file, demo_overrides
+    from fetcher.selection import RunOptions
 
     with built_in_api(int(step)) as url:
-        sys.exit(run_shown(loaded(demo_job_file(), (*demo_overrides(url, folder), *overrides))))
+        job = loaded(demo_job_file(), (*demo_overrides(url, folder), *overrides))
+        sys.exit(run_shown(job, RunOptions()))
 
 
 def loaded(path: Path, overrides: tuple[str, ...]) -> "LoadedJob":
@@ -92,21 +193,41 @@ def loaded(path: Path, overrides: tuple[str, ...]) -> "LoadedJob":
         sys.exit(error.exit_code)
 
 
-def run_shown(job: "LoadedJob") -> int:
+def seconds(option: str, text: str | bool | None) -> float | None:
+    """A time such as `25m`, or exit code 2."""
+    from fetcher.job.units import parse_duration
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """Errors that fetcher raises on purpose become one line and their exit code."""
+    from fetcher.errors import FetcherError
+
+    try:
+        yield
+    except FetcherError as error:
+        click.echo(f"fetcher: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
     """Run a job in front of a person or a log; returns the exit code."""
     import gc
     import logging
 
-    from fetcher.errors import FetcherError
     from fetcher.progress import is_terminal, summary, watch
     from fetcher.run import run as run_job
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     gc.freeze()  # measured: decoding and encoding large answers takes half the time
-    try:
-        report = run_job(job, watch(job.name, is_terminal()))
-    except FetcherError as error:
-        click.echo(f"fetcher: {error}", err=True)
-        return error.exit_code
-    click.echo(summary(report), err=True)
-    return report.exit_code
+    with told_errors():
+        report = run_job(job, options, watch(job.name, is_terminal()))
+        click.echo(summary(report), err=True)
+        return report.exit_code

@@ -6,6 +6,7 @@
     │   ├── Refused           asking again will not help
     │   ├── GaveUp            the next run asks again
     │   ├── Parked            the server asked for a long wait; asked again after it
+    │   ├── NotKept           no answer is kept, and no request was allowed
     │   └── Quarantined       the answer came and could not be parsed
     └── RunStopped            nothing more can be done in this run
         ├── Busy              another run holds the job                   exit 4
@@ -73,6 +74,10 @@ class Parked(RowError):
     def __init__(self, message: str, until: float) -> None:
         self.until = until
         super().__init__(message)
+
+
+class NotKept(RowError):
+    """No answer to this row's request is kept, and the run may not ask for one."""
 
 
 class Quarantined(RowError):

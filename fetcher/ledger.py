@@ -3,39 +3,54 @@
 What lives here: the SQL, and the promise that one call is one transaction. What it must not know: files. WAL with
 synchronous=FULL: when `commit` returns, it has survived a power cut. One connection writes (WAL before SQLite 3.51.3
 can be corrupted by two); reads by other processes are safe.
+
+Records are numbered from 0 in the order of writing, over all segments. A row's records are `records` in a row from
+`first_record` on; when a later revision takes their place, the range goes to `superseded`.
 """
 
 import enum
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from fetcher.errors import Contradiction, DiskFailed
-from fetcher.model import Outcome, RowState
+from fetcher.errors import Busy, Contradiction, DiskFailed
+from fetcher.model import FAILED, RowState, Standing
 
-VERSION = 1
-SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE rows (
-    key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL,
-    records INTEGER NOT NULL, not_before REAL NOT NULL, settled_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE segments (
-    number INTEGER PRIMARY KEY, state TEXT NOT NULL, length INTEGER NOT NULL, records INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, opened_at REAL NOT NULL
-);
-"""
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE rows (
+        key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL,
+        records INTEGER NOT NULL, first_record INTEGER NOT NULL, digest BLOB NOT NULL, revision INTEGER NOT NULL,
+        not_before REAL NOT NULL, settled_at REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX rows_open ON rows (state, reason) WHERE state NOT IN ('done', 'empty');
+    CREATE TABLE superseded (
+        first_record INTEGER PRIMARY KEY, records INTEGER NOT NULL, by_record INTEGER NOT NULL
+    );
+    CREATE TABLE segments (
+        number INTEGER PRIMARY KEY, state TEXT NOT NULL, packing TEXT NOT NULL, length INTEGER NOT NULL,
+        records INTEGER NOT NULL, sha256 TEXT NOT NULL, opened_at REAL NOT NULL
+    );
+    """,
+)
+"""Statement by statement, from an empty file to the present version, which is their number."""
+
 SAVE_ROW = """
-INSERT INTO rows (key, state, reason, attempts, records, not_before, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rows (key, state, reason, attempts, records, first_record, digest, revision, not_before, settled_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
-    attempts = rows.attempts + excluded.attempts, records = excluded.records, not_before = excluded.not_before,
+    attempts = rows.attempts + excluded.attempts, records = excluded.records, first_record = excluded.first_record,
+    digest = excluded.digest, revision = excluded.revision, not_before = excluded.not_before,
     settled_at = excluded.settled_at
 """
-SAVE_SEGMENT = (
-    "INSERT OR REPLACE INTO segments (number, state, length, records, sha256, opened_at) VALUES (?, ?, ?, ?, ?, ?)"
-)
+SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)"
+STANDINGS = """
+SELECT key, state, not_before, records, first_record, digest, revision, settled_at FROM rows WHERE key IN ({marks})
+"""
 
 
 class SegmentState(enum.StrEnum):
@@ -48,10 +63,14 @@ class SegmentState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of records: the first `length` bytes are vouched for, and `sha256` (hex) is theirs."""
+    """One file of records: the first `length` bytes are vouched for, and `sha256` (hex) is theirs.
+
+    `packing` is how lines become bytes: none, gzip or zstd.
+    """
 
     number: int
     state: SegmentState
+    packing: str
     length: int
     records: int
     sha256: str
@@ -59,76 +78,157 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a row stands after earlier runs. Nothing may be sent for it before `not_before` (epoch seconds)."""
+class Settled:
+    """One row as a commit saves it. `attempts` is added to those of earlier runs; `superseded` frees an older range."""
 
+    key: str
+    standing: Standing
+    reason: str
+    attempts: int
+    superseded: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A row that failed, as `failures.jsonl` lists it. `settled_at` is in epoch seconds."""
+
+    key: str
     state: RowState
-    not_before: float
+    reason: str
+    attempts: int
+    settled_at: float
 
 
-class Ledger:
-    """One job's ledger: `with Ledger(path) as ledger`. Its methods block; any thread may call, one at a time.
+class LedgerView:
+    """A ledger that is only read, beside a run or without one: `with LedgerView(path) as ledger`.
 
-    Raises `Contradiction` for a file that is not a ledger of this program's version, `DiskFailed` when SQLite cannot
-    write.
+    Raises `Contradiction` for a file that is no ledger of this program's version, and at the end `Busy` where a run
+    has begun meanwhile, so that what was read may be torn.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> "Ledger":
+    def __enter__(self) -> Self:
+        # A connection of any other kind would leave a journal behind where there was none; this one takes no lock.
+        self._is_alone = not self._journal.exists()
+        mode = "immutable=1" if self._is_alone else "mode=ro"
         try:
-            self._writer = self._connect()
-            self._create_or_check()
-            self._reader = self._connect()
-        except sqlite3.OperationalError as error:
-            raise DiskFailed(f"{self._path}: {error}") from error
+            self._reader = sqlite3.connect(f"{self._path.absolute().as_uri()}?{mode}", uri=True)
+            self._check_version(self._reader, least=1)
         except sqlite3.DatabaseError as error:
-            raise Contradiction(f"{self._path}: not a readable ledger ({error}); restore it from a backup") from error
+            raise self._unreadable(error) from error
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._reader.close()
-        self._writer.close()
+        if kind is None and self._is_alone and self._journal.exists():
+            raise Busy(f"a run began while {self._path} was read; do it again")
 
     def standings(self, keys: Sequence[str]) -> Mapping[str, Standing]:
         """What earlier runs know of these rows; rows never settled are absent. At most a few hundred keys a call."""
-        marks = ",".join("?" * len(keys))
-        found = self._reader.execute(f"SELECT key, state, not_before FROM rows WHERE key IN ({marks})", keys)
-        return {key: Standing(RowState(state), not_before) for key, state, not_before in found}
+        found = self._reader.execute(STANDINGS.format(marks=",".join("?" * len(keys))), keys)
+        return {key: Standing(RowState(state), *rest) for key, state, *rest in found}
 
     def segments(self) -> list[Segment]:
         """Every segment, in order of number."""
-        found = self._reader.execute(
-            "SELECT number, state, length, records, sha256, opened_at FROM segments ORDER BY number"
-        )
+        found = self._reader.execute("SELECT * FROM segments ORDER BY number")
         return [Segment(number, SegmentState(state), *rest) for number, state, *rest in found]
 
-    def counts(self) -> Counter[RowState]:
-        """Rows by state, over all runs."""
-        found = self._reader.execute("SELECT state, COUNT(*) FROM rows GROUP BY state")
-        return Counter({RowState(state): count for state, count in found})
+    def superseded(self, before: int) -> list[tuple[int, int]]:
+        """Ranges of records, (first, how many) in order, that a revision replaced which begins before that record."""
+        query = "SELECT first_record, records FROM superseded WHERE by_record < ? ORDER BY first_record"
+        return self._reader.execute(query, (before,)).fetchall()
 
-    def commit(self, outcomes: Iterable[Outcome], segments: Iterable[Segment], now: float) -> None:
-        """Settle rows and vouch for the bytes that hold their records, in one transaction."""
-        rows = ((o.row_key, o.state, o.reason, o.attempts, o.records, o.not_before, now) for o in outcomes)
-        held = ((s.number, s.state, s.length, s.records, s.sha256, s.opened_at) for s in segments)
-        try:
-            with self._writer:
-                self._writer.executemany(SAVE_ROW, rows)
-                self._writer.executemany(SAVE_SEGMENT, held)
-        except sqlite3.Error as error:
-            raise DiskFailed(f"{self._path}: {error}") from error
+    def vouched_records(self) -> int:
+        """How many records the rows stand for, those of older revisions included."""
+        query = "SELECT (SELECT TOTAL(records) FROM rows) + (SELECT TOTAL(records) FROM superseded)"
+        return int(self._reader.execute(query).fetchone()[0])
+
+    def counts(self) -> Counter[tuple[RowState, str]]:
+        """Rows by state and reason, over all runs; settled rows have no reason."""
+        found = self._reader.execute("SELECT state, reason, COUNT(*) FROM rows GROUP BY state, reason")
+        return Counter({(RowState(state), reason): count for state, reason, count in found})
+
+    def failures(self) -> Iterator[Failure]:
+        """Rows whose newest outcome is a failure, in order of key."""
+        marks = ",".join("?" * len(FAILED))
+        query = f"SELECT key, state, reason, attempts, settled_at FROM rows WHERE state IN ({marks}) ORDER BY key"
+        for key, state, *rest in self._reader.execute(query, sorted(FAILED)):
+            yield Failure(key, RowState(state), *rest)
 
     def remembered(self, name: str) -> str | None:
         """A fact kept beside the rows, such as a fingerprint."""
         found = self._reader.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if found is None else str(found[0])
 
-    def remember(self, facts: Mapping[str, str]) -> None:
-        """Keep facts, over any kept by the same names before."""
+    @property
+    def _journal(self) -> Path:
+        return self._path.with_name(f"{self._path.name}-wal")
+
+    def _check_version(self, connection: sqlite3.Connection, least: int) -> int:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise Contradiction(
+                f"{self._path}: written by version {version} of the ledger, this program knows {len(MIGRATIONS)}; "
+                "use the newer program"
+            )
+        if version < least:
+            raise Contradiction(f"{self._path}: no run has begun to write it; run the job first")
+        return int(version)
+
+    def _unreadable(self, error: sqlite3.DatabaseError) -> Contradiction:
+        return Contradiction(f"{self._path}: not a readable ledger ({error}); restore it from a backup")
+
+
+class Ledger(LedgerView):
+    """One job's ledger, as its only writer. Its methods block; any thread may call, one at a time.
+
+    Raises `Contradiction` for a file that is no ledger or one of a newer program, `DiskFailed` when SQLite cannot
+    write.
+    """
+
+    def __enter__(self) -> Self:
+        try:
+            self._writer = self._connect()
+            self._migrate()
+            self._reader = self._connect()
+        except sqlite3.OperationalError as error:
+            raise DiskFailed(f"{self._path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+        self._writer.close()
+
+    def restate(self, state: RowState, keys: Sequence[str] | None = None) -> int:
+        """Move failed rows, those of `keys` or all, to another state, reasons kept; returns how many there were."""
+        failed = ",".join(f"'{state}'" for state in sorted(FAILED))
+        change = f"UPDATE rows SET state = ?, not_before = 0 WHERE state IN ({failed})"
         with self._writer:
-            self._writer.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", facts.items())
+            if keys is None:
+                return self._writer.execute(change, (state,)).rowcount
+            return sum(self._writer.execute(f"{change} AND key = ?", (state, key)).rowcount for key in keys)
+
+    def commit(self, rows: Iterable[Settled], segments: Iterable[Segment]) -> None:
+        """Settle rows and vouch for the bytes that hold their records, in one transaction."""
+        rows = list(rows)
+        held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at) for s in segments)
+        try:
+            with self._writer:
+                self._writer.executemany(SAVE_ROW, map(_columns, rows))
+                freed = ((*row.superseded, row.standing.first_record) for row in rows if row.superseded)
+                self._writer.executemany("INSERT INTO superseded VALUES (?, ?, ?)", freed)
+                self._writer.executemany(SAVE_SEGMENT, held)
+        except sqlite3.Error as error:
+            raise DiskFailed(f"{self._path}: {error}") from error
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a fact, over any kept by that name before."""
+        with self._writer:
+            self._writer.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
 
     def _connect(self) -> sqlite3.Connection:
         self._path.touch(mode=0o600)
@@ -137,12 +237,15 @@ class Ledger:
         connection.execute("PRAGMA synchronous=FULL")
         return connection
 
-    def _create_or_check(self) -> None:
-        (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        elif version != VERSION:
-            raise Contradiction(
-                f"{self._path}: written by version {version} of the ledger, this program knows {VERSION}; "
-                "use the newer program"
-            )
+    def _migrate(self) -> None:
+        version = self._check_version(self._writer, least=0)
+        if steps := "".join(MIGRATIONS[version:]):
+            self._writer.executescript(f"BEGIN; {steps} PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;")
+
+
+def _columns(row: Settled) -> tuple[object, ...]:
+    held = row.standing
+    return (
+        *(row.key, held.state, row.reason, row.attempts, held.records, held.first_record, held.digest, held.revision),
+        *(held.not_before, held.settled_at),
+    )

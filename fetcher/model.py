@@ -12,10 +12,14 @@ Value = str | int | float | bool | date | datetime | None
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One unit of work: what to ask about. `key` is stable over runs and is what the ledger knows the row by."""
+    """One unit of work: what to ask about. `key` is stable over runs and is what the ledger knows the row by.
+
+    A recent row is asked for again although it is settled: its answer may still change, or may not be there yet.
+    """
 
     key: str
     values: Mapping[str, Value]
+    is_recent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,11 @@ class RowState(enum.StrEnum):
     REFUSED = "refused"
     GAVE_UP = "gave up"
     QUARANTINED = "quarantined"
+    DISCARDED = "discarded"
     WAITING = "waiting"
 
 
-SETTLED = frozenset({RowState.DONE, RowState.EMPTY, RowState.REFUSED, RowState.QUARANTINED})
+SETTLED = frozenset({RowState.DONE, RowState.EMPTY, RowState.REFUSED, RowState.QUARANTINED, RowState.DISCARDED})
 """States that a plain next run leaves alone."""
 
 FAILED = frozenset({RowState.REFUSED, RowState.GAVE_UP, RowState.QUARANTINED})
@@ -68,10 +73,29 @@ FAILED = frozenset({RowState.REFUSED, RowState.GAVE_UP, RowState.QUARANTINED})
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a row stands: its state, and the records that stand for it.
+
+    Nothing may be sent for it before `not_before`; both times are epoch seconds. `digest` is the SHA-256 over the
+    lines of its records, which are `records` in a row from number `first_record` on, and `revision` counts how often
+    they changed.
+    """
+
+    state: RowState
+    not_before: float = 0.0
+    records: int = 0
+    first_record: int = 0
+    digest: bytes = b""
+    revision: int = 1
+    settled_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one row ended: the JSONL bytes of its records (each line with its newline) and their number.
 
     `attempts` counts the requests sent for it in this run; `not_before` (epoch seconds) is set where it has to wait.
+    `before` is where the row stood, if an earlier run has settled it.
     """
 
     row_key: str
@@ -81,3 +105,4 @@ class Outcome:
     records: int = 0
     attempts: int = 0
     not_before: float = 0.0
+    before: Standing | None = None

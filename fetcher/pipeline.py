@@ -8,9 +8,9 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -18,16 +18,18 @@ from os import cpu_count
 
 from fetcher.compose.request import compose
 from fetcher.engines.processes import Processes
-from fetcher.errors import FetcherError, GaveUp, Parked, Quarantined, Refused, RowError
+from fetcher.errors import FetcherError, GaveUp, NotKept, Parked, Quarantined, Refused, RowError
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Client
+from fetcher.fetch.client import Client, Source
 from fetcher.fetch.retries import Retries
+from fetcher.job.fingerprints import fetch_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch, Parse
-from fetcher.ledger import Ledger
-from fetcher.model import SETTLED, Outcome, Row, RowState, Value
+from fetcher.ledger import Ledger, LedgerView
+from fetcher.model import Outcome, Response, Row, RowState, Standing, Value
 from fetcher.parse.records import Parsed, Parsing, parse, parse_item
 from fetcher.read.dates import date_rows
+from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
@@ -37,6 +39,23 @@ LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
 
 SPARE_CARRIERS = 16
+NOT_OUT_YET = "nothing is published yet"
+
+
+SOURCES = {
+    Verdict.ASK: Source.KEPT_FIRST,
+    Verdict.ASK_ANEW: Source.API_ONLY,
+    Verdict.REPARSE: Source.KEPT_ONLY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A row on its way: where its answer may come from, and where it stood before."""
+
+    row: Row
+    source: Source
+    before: Standing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +67,60 @@ class Stations:
     parsing: Parsing
     engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
 
-    async def carry(self, row: Row) -> Outcome:
-        """How the row ends. Raises only what ends the run."""
+    async def carry(self, errand: Errand) -> Outcome | None:
+        """How the row ends; None where nothing could be learned of it. Raises only what ends the run."""
         attempts = 0
         try:
-            fetched = await self.client.fetch(compose(self.fetch, row))
+            fetched = await self.client.fetch(compose(self.fetch, errand.row), errand.source)
             attempts = fetched.attempts
-            parsed = await self._parse(fetched.response.body, row) if fetched.response.status != 204 else Parsed(b"", 0)
+            parsed = await self._parse(fetched.response, errand.row)
+        except NotKept:
+            return None
         except RowError as error:
-            return failed(row, error, attempts or error.attempts)
-        state = RowState.DONE if parsed.records else RowState.EMPTY
-        return Outcome(row.key, state, lines=parsed.lines, records=parsed.records, attempts=attempts)
+            return failed(errand, error, attempts or error.attempts)
+        return came(errand, parsed, attempts)
 
-    async def _parse(self, body: bytes, row: Row) -> Parsed:
-        if self.parsing.function or len(body) > LOOP_BYTES:
-            return await self.engine.run((body, dict(row.values)))
-        return parse(self.parsing, body, row.values)
+    async def _parse(self, response: Response, row: Row) -> Parsed:
+        if response.status == 204:
+            return Parsed(b"", 0)
+        if self.parsing.function or len(response.body) > LOOP_BYTES:
+            return await self.engine.run((response.body, dict(row.values)))
+        return parse(self.parsing, response.body, row.values)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a run gets from outside: its folders, its ledger, its counters, the time (epoch seconds) and its chance."""
+    """What a run gets from outside: its folders, its ledger, its counters, the time (epoch seconds), its chance.
+
+    Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
+    """
 
     layout: Layout
     ledger: Ledger
     tally: Tally
     now: Callable[[], float]
     chance: random.Random
+    drain: asyncio.Event
+    stop: asyncio.Event
 
 
-async def run_pipeline(job: LoadedJob, around: Surroundings, stop: asyncio.Event) -> None:
-    """Carry every row that is not settled yet to its outcome. Ends early, all committed, once `stop` is set.
+async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings) -> None:
+    """Carry every row that is not settled yet to its outcome; ends early, all committed, when it is told to.
 
     Raises `FetcherError`, alone or in an ExceptionGroup, where the run cannot go on; what was received before is
     committed, unless it is the disk that failed.
     """
     async with AsyncExitStack() as stack:
         stations = await open_stations(job, around, stack)
-        writer = Writer(around.layout, job.write.rotate, around.ledger, around.tally, now=around.now)
+        writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
         await stack.enter_async_context(writer)
-        rows = date_rows(job.read.dates, datetime.fromtimestamp(around.now(), UTC))
+        rows = rows_of(job, around.ledger, around.now())
         problem: BaseExceptionGroup[FetcherError] | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.serve())
             try:
-                await until_set(stop, carry_all(rows, stations, writer, around))
+                errands = errands_of(rows, options, around)
+                await until_set(around.stop, carry_all(errands, stations, writer, around))
             except* FetcherError as error:
                 problem = error
             await writer.finish()
@@ -134,55 +162,97 @@ async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitSt
     return Stations(job.fetch, client, parsing, engine)
 
 
-async def carry_all(rows: Iterator[Row], stations: Stations, writer: Writer, around: Surroundings) -> None:
-    """Feed the carriers until every row has an outcome with the writer."""
+def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:
+    """The job's rows at a time (epoch seconds), under the keys that the ledger knows them by."""
+    generation = generation_of(ledger, fetch_fingerprint(job))
+    for row in date_rows(job.read.dates, datetime.fromtimestamp(now, UTC)):
+        yield row if generation == 1 else replace(row, key=f"{row.key}#{generation}")
+
+
+async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
+    """Feed the carriers until every errand has its outcome with the writer."""
     carriers = 2 * stations.fetch.limits.concurrency + SPARE_CARRIERS  # as many again wait, parse or hand over
-    waiting: asyncio.Queue[Row | None] = asyncio.Queue(carriers)
+    waiting: asyncio.Queue[Errand | None] = asyncio.Queue(carriers)
 
     async def carrier() -> None:
-        while (row := await waiting.get()) is not None:
-            await writer.put(await stations.carry(row))
+        while errand := await waiting.get():
+            if around.drain.is_set():
+                continue
+            if outcome := await stations.carry(errand):
+                await writer.put(outcome)
+            elif errand.before:
+                around.tally.settled_before[errand.before.state] += 1
 
     async with asyncio.TaskGroup() as group:
         for _ in range(carriers):
             group.create_task(carrier())
-        await feed(rows, waiting, around)
+        async for errand in errands:
+            await waiting.put(errand)
+            if around.drain.is_set():
+                break
         for _ in range(carriers):
             await waiting.put(None)
 
 
-async def feed(rows: Iterator[Row], waiting: "asyncio.Queue[Row | None]", around: Surroundings) -> None:
-    """Queue the rows that earlier runs left open, in order."""
+async def errands_of(rows: Iterator[Row], options: RunOptions, around: Surroundings) -> AsyncIterator[Errand]:
+    """The rows that this run asks for, in order; the others are counted and left."""
     tally = around.tally
     while chunk := list(islice(rows, CHUNK_ROWS)):
         standings = around.ledger.standings([row.key for row in chunk])
         tally.rows_read += len(chunk)
         for row in chunk:
             standing = standings.get(row.key)
-            if standing and standing.state in SETTLED:
-                tally.settled_before[standing.state] += 1
-            elif standing and standing.not_before > around.now():
-                tally.not_before = max(tally.not_before, standing.not_before)
-            else:
-                await waiting.put(row)
+            match verdict(row, standing, options, around.now()):
+                case Verdict.LEAVE_SETTLED:
+                    assert standing is not None
+                    tally.settled_before[standing.state] += 1
+                case Verdict.LEAVE_WAITING:
+                    tally.not_before = max(tally.not_before, standing.not_before if standing else 0.0)
+                case asked:
+                    yield Errand(row, SOURCES[asked], standing)
         await asyncio.sleep(0)
     tally.is_read_whole = True
 
 
-def failed(row: Row, error: RowError, attempts: int) -> Outcome:
+def came(errand: Errand, parsed: Parsed, attempts: int) -> Outcome:
+    """The outcome of a row whose answer came. A recent day without records is not out yet, rather than empty."""
+    key, before = errand.row.key, errand.before
+    if parsed.records:
+        return Outcome(key, RowState.DONE, "", parsed.lines, parsed.records, attempts, before=before)
+    if errand.row.is_recent and not (before and before.records):
+        return Outcome(key, RowState.WAITING, NOT_OUT_YET, attempts=attempts, before=before)
+    return Outcome(key, RowState.EMPTY, attempts=attempts, before=before)
+
+
+def failed(errand: Errand, error: RowError, attempts: int) -> Outcome:
     """The outcome of a row that could not be done."""
+    row, not_before = errand.row, 0.0
     match error:
         case Refused():
-            state = RowState.REFUSED
+            state = RowState.WAITING if row.is_recent else RowState.REFUSED
         case GaveUp():
             state = RowState.GAVE_UP
         case Quarantined():
             state = RowState.QUARANTINED
         case Parked():
-            return Outcome(row.key, RowState.WAITING, str(error), attempts=attempts, not_before=error.until)
+            state, not_before = RowState.WAITING, error.until
         case _:
             raise error
-    return Outcome(row.key, state, str(error), attempts=attempts)
+    return Outcome(row.key, state, str(error), attempts=attempts, not_before=not_before, before=errand.before)
+
+
+def generation_of(ledger: LedgerView, fingerprint: str) -> int:
+    """Which number the request part of the job has among all that this ledger has seen, from 1.
+
+    Rows of another request are other rows: from the second generation on their keys end in `#2`, `#3`, ...
+    """
+    known = requests_seen(ledger)
+    return known.index(fingerprint) + 1 if fingerprint in known else len(known) + 1
+
+
+def requests_seen(ledger: LedgerView) -> list[str]:
+    """The fingerprints of every request part that rows were fetched by, oldest first."""
+    return (ledger.remembered("fetch") or "").split()
 
 
 def parsing_of(section: Parse) -> Parsing:

@@ -87,9 +87,9 @@ def summary(report: Report) -> str:
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
     if statuses:
         lines.append(f"  answers: {statuses}")
-    shown = tally.failures.most_common(REASONS_SHOWN)
+    shown = tally.reasons.most_common(REASONS_SHOWN)
     lines += [f"  {count:,} x {on_screen(reason)}" for reason, count in shown]
-    if more := len(tally.failures) - len(shown):
+    if more := len(tally.reasons) - len(shown):
         lines.append(f"  and {counted(more, 'more reason')}")
     if counts.get(RowState.WAITING) and tally.not_before > 0:
         lines.append(f"  the server asks to wait: run again after {local_time(tally.not_before)}")

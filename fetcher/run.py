@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import os
 import random
 import signal
 import time
@@ -11,14 +13,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fetcher.errors import Busy, DiskFailed, FetcherError
+from fetcher.errors import Busy, DiskFailed, Fault, FetcherError, JobError
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import Ledger
 from fetcher.model import RowState
-from fetcher.pipeline import Surroundings, run_pipeline
+from fetcher.pipeline import Surroundings, requests_seen, run_pipeline
+from fetcher.selection import RunOptions
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
+
+logger = logging.getLogger("fetcher")
 
 Watch = Callable[[Tally], Awaitable[None]]
 """Shows a run while it goes on; cancelled at its end."""
@@ -26,6 +31,7 @@ Watch = Callable[[Tally], Awaitable[None]]
 SOME_ROWS_FAILED = 3
 TO_BE_CONTINUED = 75
 EXIT_CODES_BY_RANK = (78, 74, 65, 69, 4, 1)
+LONGEST_DRAIN_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +57,85 @@ class Report:
         return SOME_ROWS_FAILED if self.tally.failed else 0
 
 
-def run(job: LoadedJob, watch: Watch | None = None) -> Report:
-    """Run a job until every row has an outcome, or nothing more can be done.
+def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None = None) -> Report:
+    """Run a job until every row has an outcome, the time is up, or nothing more can be done.
 
-    Raises `Busy` when another run holds the job's folder and `Contradiction` when its ledger and files disagree:
-    nothing was sent or written then. Whatever ends the run later is in the report.
+    Raises `Busy` when another run holds the job's folder, `Contradiction` when its ledger and files disagree, and
+    `JobError` when the job's parse part has changed and the options do not say what to do about it: nothing was sent
+    then. Whatever ends the run later is in the report.
     """
-    layout = Layout(job.write.folder, job.write.folder / ".fetcher")
-    with held(layout) as began, Ledger(layout.state / "ledger.sqlite") as ledger:
-        ledger.remember({"fetch": fetch_fingerprint(job), "parse": parse_fingerprint(job)})
-        around = Surroundings(layout, ledger, Tally(), time.time, random.Random())
-        stopped, number = asyncio.run(_run(job, around, watch))
-    return Report(job.name, layout.folder, around.tally, time.monotonic() - began, stopped, number)
+    options = options or RunOptions()
+    layout, tally, began = layout_of(job), Tally(), time.monotonic()
+    with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
+        parsed_by = parse_fingerprint(job)
+        check_parse_part(job, ledger, options, parsed_by)
+        note_request_part(job, ledger)
+        around = Surroundings(layout, ledger, tally, time.time, random.Random(), asyncio.Event(), asyncio.Event())
+        stopped, number = asyncio.run(_run(job, options, around, watch))
+        if not (options.reparse and (stopped or number)):
+            ledger.remember("parse", parsed_by)
+    return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
+
+
+def layout_of(job: LoadedJob) -> Layout:
+    """Where a job's files lie."""
+    return Layout(job.write.folder, job.write.folder / ".fetcher")
 
 
 @contextlib.contextmanager
-def held(layout: Layout) -> Iterator[float]:
-    """Hold the job's folder against every other run; yields the moment (monotonic) from which it was held."""
+def held(layout: Layout) -> Iterator[None]:
+    """Hold the job's folder against every other run."""
     try:
         layout.folder.mkdir(parents=True, exist_ok=True)
         layout.state.mkdir(mode=0o700, exist_ok=True)
         layout.state.chmod(0o700)
         lock = FileLock(layout.state / "lock", timeout=0, mode=0o600)
         with lock:
-            yield time.monotonic()
+            yield
     except Timeout as error:
         raise Busy(f"another run holds {layout.folder}; nothing was sent or written") from error
     except OSError as error:
         raise DiskFailed(f"{layout.folder}: {error}") from error
 
 
-async def _run(job: LoadedJob, around: Surroundings, watch: Watch | None) -> tuple[FetcherError | None, int]:
-    stop = asyncio.Event()
-    caught: list[int] = []
-    loop = asyncio.get_running_loop()
+def check_parse_part(job: LoadedJob, ledger: Ledger, options: RunOptions, fingerprint: str) -> None:
+    """Raise `JobError` where rows were parsed by other rules than the job's present ones, and nobody has said so."""
+    before = ledger.remembered("parse")
+    if before in (None, fingerprint) or options.reparse or options.as_is:
+        return
+    counts = ledger.counts()
+    rows = sum(count for (state, _), count in counts.items() if state in (RowState.DONE, RowState.EMPTY))
+    if rows:
+        message = (
+            f"changed since {rows:,} rows were parsed. --reparse parses their kept answers again, without a request; "
+            "--as-is leaves them as they are and parses new rows by the new rules"
+        )
+        raise JobError(str(job.file), [Fault(0, 0, "parse", message)])
 
-    def on_signal(number: int) -> None:
-        caught.append(number)
-        stop.set()
 
-    with contextlib.suppress(ValueError, RuntimeError):  # signals can be caught in the main thread only
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, on_signal, number)
+def note_request_part(job: LoadedJob, ledger: Ledger) -> None:
+    """Keep the fingerprint of the job's request part; where it is a new one, say what follows from it."""
+    asked_by, seen = fetch_fingerprint(job), requests_seen(ledger)
+    if asked_by not in seen:
+        ledger.remember("fetch", " ".join([*seen, asked_by]))
+        if seen:
+            logger.warning(
+                "%s: what is asked for has changed, so every row is a new one; records of the earlier requests stay",
+                job.name,
+            )
+
+
+async def _run(
+    job: LoadedJob, options: RunOptions, around: Surroundings, watch: Watch | None
+) -> tuple[FetcherError | None, int]:
+    caught = stop_on_signals(around.stop)
+    if options.for_s is not None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(options.for_s, around.drain.set)
+        loop.call_later(options.for_s + LONGEST_DRAIN_S, around.stop.set)
     watching = asyncio.ensure_future(watch(around.tally)) if watch else None
     try:
-        await run_pipeline(job, around, stop)
+        await run_pipeline(job, options, around)
     except BaseExceptionGroup as group:
         known, unknown = group.split(FetcherError)
         if known is None or unknown is not None:
@@ -108,6 +148,25 @@ async def _run(job: LoadedJob, around: Surroundings, watch: Watch | None) -> tup
             watching.cancel()
             await asyncio.wait({watching})
     return None, caught[0] if caught else 0
+
+
+def stop_on_signals(stop: asyncio.Event) -> list[int]:
+    """Set `stop` at the first SIGINT or SIGTERM, which the list then holds; end the process at the second.
+
+    Ending at once is safe at any moment: what is committed stays, and the next run cuts what is not.
+    """
+    caught: list[int] = []
+
+    def on_signal(number: int) -> None:
+        if caught:
+            os._exit(128 + number)
+        caught.append(number)
+        stop.set()
+
+    with contextlib.suppress(ValueError, RuntimeError):  # signals can be caught in the main thread only
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
+    return caught
 
 
 def gravest(group: BaseExceptionGroup[FetcherError]) -> FetcherError:

@@ -15,14 +15,14 @@ class Tally:
 
     `rows_read` is what the job lists, once `is_read_whole`; `settled_before` are those that an earlier run had
     finished. `settled_before` and `settled_now` together account for every row; what is in neither is waiting.
-    `failures` counts this run's failed rows by reason.
+    `reasons` counts why rows of this run are not done.
     """
 
     rows_read: int = 0
     is_read_whole: bool = False
     settled_before: Counter[RowState] = field(default_factory=Counter)
     settled_now: Counter[RowState] = field(default_factory=Counter)
-    failures: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     retries: int = 0
     cache_hits: int = 0
@@ -36,13 +36,12 @@ class Tally:
     def settle(self, outcome: Outcome) -> None:
         """Count how a row ended in this run."""
         self.settled_now[outcome.state] += 1
-        self.records += outcome.records
         self.not_before = max(self.not_before, outcome.not_before)
-        if outcome.state in FAILED:
+        if outcome.reason:
             reason = f"{outcome.state}: {outcome.reason}"
             # Reasons may quote their row: what is kept must not grow with the table.
-            is_kept = reason in self.failures or len(self.failures) < REASONS_KEPT
-            self.failures[reason if is_kept else f"{outcome.state}: {OTHER_REASONS}"] += 1
+            is_kept = reason in self.reasons or len(self.reasons) < REASONS_KEPT
+            self.reasons[reason if is_kept else f"{outcome.state}: {OTHER_REASONS}"] += 1
 
     def by_state(self) -> dict[RowState, int]:
         """Rows by state; the numbers add up to the rows read."""

@@ -5,6 +5,7 @@ This is the only file that knows aiohttp.
 """
 
 import asyncio
+import enum
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from types import SimpleNamespace, TracebackType
 import aiohttp
 from yarl import URL
 
-from fetcher.errors import ApiDown, GaveUp, Parked, Refused, RowError
+from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.hints import retry_after_s
 from fetcher.fetch.limits import Realm, Start, TooLong
@@ -34,6 +35,14 @@ class Fetched:
 
     response: Response
     attempts: int
+
+
+class Source(enum.Enum):
+    """Where an answer may come from."""
+
+    KEPT_FIRST = enum.auto()
+    API_ONLY = enum.auto()
+    KEPT_ONLY = enum.auto()
 
 
 class Client:
@@ -70,14 +79,16 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def fetch(self, request: Request) -> Fetched:
+    async def fetch(self, request: Request, source: Source = Source.KEPT_FIRST) -> Fetched:
         """The answer to a request, from the cache where it is kept there, else from the API.
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
-        if (kept := self._kept(request)) is not None:
+        if source is not Source.API_ONLY and (kept := self._kept(request)) is not None:
             self._tally.cache_hits += 1
             return Fetched(kept, attempts=0)
+        if source is Source.KEPT_ONLY:
+            raise NotKept("no answer to this row is kept")
         began, attempts = time.monotonic(), 0
 
         async def attempt() -> Response:

@@ -13,11 +13,10 @@ from fetcher.template import Template
 
 
 def fetch_fingerprint(job: LoadedJob) -> str:
-    """Over all that decides which requests are sent. A new timeout or limit leaves it as it is."""
+    """Over all that decides what is asked for. A new timeout, limit or address of the API leaves it as it is."""
     fetch = job.fetch
     return _digest(
         {
-            "base_url": fetch.base_url,
             "url": fetch.url.text,
             "query": {key: _plain(value) for key, value in fetch.query.items()},
             "headers": sorted((name.lower(), value.text) for name, value in fetch.headers.items()),

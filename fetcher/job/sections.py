@@ -49,6 +49,14 @@ class Dates(Section):
     )
     timezone: TimezoneText = written("UTC", "Time zone in which 'today' begins, such as 'Asia/Singapore'.")
 
+    lookback: StepText | None = Field(
+        default=None,
+        description="Ask again, at each run, for the days less than this long ago: '3 days'. For feeds that correct.",
+    )
+    order: Literal["oldest", "newest"] = Field(
+        default="oldest", description="Which rows are asked for first, 'oldest' or 'newest'."
+    )
+
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if fault := order_fault(self.from_, self.to):
@@ -180,6 +188,9 @@ class Write(Section):
 
     folder: Folder = Field(description="Folder for the records, relative to the job file.")
     rotate: Rotate = Field(default_factory=Rotate, description="When the next records file begins.")
+    compress: Literal["none", "gzip", "zstd"] = Field(
+        default="none", description="How records files are packed: 'none', 'gzip' or 'zstd'."
+    )
 
 
 class Job(Section):

@@ -40,6 +40,9 @@ class Disk(Protocol):
     def link(self, path: Path, name: Path) -> None:
         """Give a file a second name; FileExistsError where that is taken."""
 
+    def replace(self, path: Path, name: Path) -> None:
+        """Give a file another name, over whatever has it."""
+
     def unlink(self, path: Path) -> None:
         """Take a name away."""
 
@@ -102,6 +105,10 @@ class RealDisk:
     def link(self, path: Path, name: Path) -> None:
         """A hard link never replaces a file, a rename would."""
         os.link(path, name)
+
+    def replace(self, path: Path, name: Path) -> None:
+        """A rename: readers see the old file or the new one."""
+        path.replace(name)
 
     def unlink(self, path: Path) -> None:
         """Remove a name."""

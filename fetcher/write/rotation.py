@@ -31,9 +31,10 @@ def cut(rotation: Rotation, lines: bytes, records: int, segment: Segment) -> tup
     """How much of `lines` (which hold `records` records) goes into this segment: (bytes, records), whole lines.
 
     A record is never split: one that is larger than a whole segment gets an empty one to itself. (0, 0) means that
-    the segment has to be sealed first.
+    the segment has to be sealed first. How long packed lines will be shows only once they are packed, so a packed
+    segment is cut by records alone and outgrows its bytes by one batch at most.
     """
-    room_bytes = rotation.bytes - segment.length
+    room_bytes = rotation.bytes - segment.length if segment.packing == "none" else len(lines)
     room_records = records if rotation.records is None else rotation.records - segment.records
     if len(lines) <= room_bytes and records <= room_records:
         return len(lines), records

@@ -1,7 +1,7 @@
 """One folder of segments: which names they have, how they grow, how they are published and how they are recovered.
 
-    .fetcher/000007.open    the open segment; a reader never looks here
-    records-000007.jsonl    published: complete, and never changed again
+    .fetcher/000007.open           the open segment; a reader never looks here
+    records-000007.jsonl[.zst]     published: complete, and never changed again
 
 The rule: bytes are durable before the ledger vouches for them, and a name is durable before the other one goes. So
 recovery only ever cuts a tail that nobody vouches for, or repeats the last step of a publication.
@@ -17,8 +17,9 @@ from pathlib import Path
 from fetcher.errors import Contradiction
 from fetcher.ledger import Segment, SegmentState
 from fetcher.write.disk import Disk, OpenFile, RealDisk, sha256_of
+from fetcher.write.packing import PACKINGS
 
-PUBLISHED_NAME = re.compile(r"records-(\d+)\.jsonl")
+PUBLISHED_NAME = re.compile(r"records-(\d+)\.jsonl(\.gz|\.zst)?")
 OPEN_NAME = re.compile(r"(\d+)\.open")
 
 
@@ -34,9 +35,14 @@ class Layout:
         """`.fetcher/000007.open`"""
         return self.state / f"{number:06}.open"
 
-    def published_path(self, number: int) -> Path:
-        """`records-000007.jsonl`"""
-        return self.folder / f"records-{number:06}.jsonl"
+    def published_path(self, segment: Segment) -> Path:
+        """Where a reader finds it."""
+        return self.folder / published_name(segment)
+
+
+def published_name(segment: Segment) -> str:
+    """`records-000007.jsonl`, or its like for a packed one."""
+    return f"records-{segment.number:06}{PACKINGS[segment.packing].suffix}"
 
 
 class GrowingSegment:
@@ -48,12 +54,13 @@ class GrowingSegment:
         self._digest = digest
 
     async def append(self, lines: bytes, records: int) -> None:
-        """Add whole lines. Nobody vouches for them before `durable`."""
-        await self._file.append(lines)
-        await asyncio.to_thread(self._digest.update, lines)
+        """Add whole lines, packed as one piece. Nobody vouches for them before `durable`."""
         held = self.segment
+        data = await asyncio.to_thread(PACKINGS[held.packing].pack, lines)
+        await self._file.append(data)
+        await asyncio.to_thread(self._digest.update, data)
         self.segment = replace(
-            held, length=held.length + len(lines), records=held.records + records, sha256=self._digest.hexdigest()
+            held, length=held.length + len(data), records=held.records + records, sha256=self._digest.hexdigest()
         )
 
     async def durable(self, is_sealed: bool) -> Segment:
@@ -68,12 +75,12 @@ class GrowingSegment:
         await self._file.close()
 
 
-async def begin(layout: Layout, number: int, now: float) -> GrowingSegment:
+async def begin(layout: Layout, number: int, packing: str, now: float) -> GrowingSegment:
     """A new, empty segment whose name is durable before anything is vouched for in it."""
     file = await layout.disk.create(layout.open_path(number))
     await asyncio.to_thread(layout.disk.sync_folder, layout.state)
     digest = hashlib.sha256()
-    return GrowingSegment(Segment(number, SegmentState.OPEN, 0, 0, digest.hexdigest(), now), file, digest)
+    return GrowingSegment(Segment(number, SegmentState.OPEN, packing, 0, 0, digest.hexdigest(), now), file, digest)
 
 
 async def carry_on(layout: Layout, segment: Segment) -> GrowingSegment:
@@ -85,7 +92,7 @@ async def carry_on(layout: Layout, segment: Segment) -> GrowingSegment:
 
 def publish(layout: Layout, segment: Segment) -> Segment:
     """Move a sealed segment to its final name; repeating it does no harm. The caller tells the ledger."""
-    source, target = layout.open_path(segment.number), layout.published_path(segment.number)
+    source, target = layout.open_path(segment.number), layout.published_path(segment)
     if layout.disk.size(source) is not None:
         check(layout.disk, source, segment)
         if layout.disk.size(target) is None:
@@ -127,7 +134,7 @@ def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
                 "back from an older copy? Put the right one back, or move the records away and start anew"
             )
     for segment in segments:
-        path = layout.published_path(segment.number)
+        path = layout.published_path(segment)
         if segment.state is SegmentState.PUBLISHED and layout.disk.size(path) != segment.length:
             raise Contradiction(
                 f"{path}: expected {segment.length} bytes, found {layout.disk.size(path)}; put the file back from a "

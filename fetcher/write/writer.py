@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Protocol
 
 from fetcher.errors import DiskFailed
 from fetcher.ledger import Ledger, Segment, SegmentState
@@ -17,10 +18,21 @@ from fetcher.model import Outcome
 from fetcher.tally import Tally
 from fetcher.write.rotation import Rotation, cut, is_full, is_old
 from fetcher.write.segments import GrowingSegment, Layout, begin, carry_on, publish, recover
+from fetcher.write.settling import settled
+from fetcher.write.whole import replace_summaries
 
 GROUP_BYTES = 8 << 20
 GROUP_S = 1.0
 WAITING_OUTCOMES = 32
+
+
+class WriteSettings(Protocol):
+    """The part of a job that says how records are written; `compress` names a packing."""
+
+    @property
+    def rotate(self) -> Rotation: ...
+    @property
+    def compress(self) -> str: ...
 
 
 class Writer:
@@ -30,23 +42,26 @@ class Writer:
     """
 
     def __init__(
-        self, layout: Layout, rotation: Rotation, ledger: Ledger, tally: Tally, *, now: Callable[[], float]
+        self, layout: Layout, settings: WriteSettings, ledger: Ledger, tally: Tally, *, now: Callable[[], float]
     ) -> None:
         self._layout = layout
-        self._rotation = rotation
+        self._rotation = settings.rotate
+        self._packing = settings.compress
         self._ledger = ledger
         self._tally = tally
         self._now = now
         self._queue: asyncio.Queue[Outcome | None] = asyncio.Queue(WAITING_OUTCOMES)
         self._growing: GrowingSegment | None = None
         self._next_number = 1
+        self._next_record = 0
 
     async def __aenter__(self) -> "Writer":
         try:
             before = self._ledger.segments()
             after = await asyncio.to_thread(recover, self._layout, before)
-            self._ledger.commit((), [s for s, old in zip(after, before, strict=True) if s != old], self._now())
+            self._ledger.commit((), [s for s, old in zip(after, before, strict=True) if s != old])
             self._next_number = max((segment.number for segment in after), default=0) + 1
+            self._next_record = sum(segment.records for segment in after)
             for segment in after:
                 if segment.state is SegmentState.OPEN and segment.length:
                     self._growing = await carry_on(self._layout, segment)
@@ -97,21 +112,31 @@ class Writer:
         return batch, False
 
     async def _commit(self, batch: list[Outcome], is_last: bool) -> None:
-        sealed = await self._append(b"".join(o.lines for o in batch), sum(o.records for o in batch))
+        rows, news, first = [], [], self._next_record
+        for outcome in batch:
+            row, lines = settled(outcome, self._next_record, self._now())
+            rows.append(row)
+            if lines:
+                news.append(lines)
+                self._next_record += outcome.records
+        sealed = await self._append(b"".join(news), self._next_record - first)
         vouched = list(sealed)
         if self._growing and (is_last or is_old(self._rotation, self._growing.segment.opened_at, self._now())):
             sealed.append(await self._seal(self._growing))
             vouched.append(sealed[-1])
         elif self._growing:
             vouched.append(await self._growing.durable(is_sealed=False))
-        if batch or vouched:
-            await asyncio.to_thread(self._ledger.commit, batch, vouched, self._now())
+        if rows or vouched:
+            await asyncio.to_thread(self._ledger.commit, rows, vouched)
             self._tally.commits += 1
+        self._tally.records += self._next_record - first
         for outcome in batch:
             self._tally.settle(outcome)
         for segment in sealed:
             published = await asyncio.to_thread(publish, self._layout, segment)
-            await asyncio.to_thread(self._ledger.commit, (), [published], self._now())
+            await asyncio.to_thread(self._ledger.commit, (), [published])
+        if is_last:
+            await replace_summaries(self._layout, self._ledger)
 
     async def _append(self, lines: bytes, records: int) -> list[Segment]:
         """Spread lines over as many segments as they need; returns those that are full, durable and sealed."""
@@ -127,7 +152,7 @@ class Writer:
         return sealed
 
     async def _begin(self) -> GrowingSegment:
-        growing = await begin(self._layout, self._next_number, self._now())
+        growing = await begin(self._layout, self._next_number, self._packing, self._now())
         self._next_number += 1
         return growing
 

@@ -1,0 +1,97 @@
+"""Where a job stands, without running it: rows by state, gaps, waits; and its failures, one by one."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from fetcher.errors import Contradiction
+from fetcher.job.load import LoadedJob
+from fetcher.ledger import LedgerView, Segment, SegmentState
+from fetcher.model import Row, RowState, Standing
+from fetcher.pipeline import CHUNK_ROWS, rows_of
+from fetcher.progress import REASONS_SHOWN, local_time
+from fetcher.run import layout_of
+
+GAPS_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Gap:
+    """Rows next to each other that are not done, by their first and last key."""
+
+    first: str
+    last: str
+    rows: int
+
+    def text(self) -> str:
+        """`2019-04-29` or `2019-04-29 to 2019-05-02 (4)`"""
+        return self.first if self.rows == 1 else f"{self.first} to {self.last} ({self.rows:,})"
+
+
+@dataclass(slots=True)
+class Status:
+    """A job's rows by state, why some are not done, the gaps between those that are, its waits and its files."""
+
+    rows: Counter[RowState] = field(default_factory=Counter)
+    reasons: Counter[tuple[RowState, str]] = field(default_factory=Counter)
+    gaps: list[Gap] = field(default_factory=list)
+    not_before: float = 0.0
+    segments: list[Segment] = field(default_factory=list)
+    _was_open: bool = False
+
+    def note_gap(self, row: Row, standing: Standing | None) -> None:
+        """Count one more row, in the order of the job."""
+        is_open = standing is None or standing.state not in (RowState.DONE, RowState.EMPTY)
+        if is_open and self._was_open:
+            self.gaps[-1].last = row.key
+            self.gaps[-1].rows += 1
+        elif is_open:
+            self.gaps.append(Gap(row.key, row.key, 1))
+        self._was_open = is_open
+
+
+def view(job: LoadedJob) -> LedgerView:
+    """The job's ledger, to be read. Raises `Contradiction` where it has none."""
+    path = layout_of(job).state / "ledger.sqlite"
+    if not path.is_file():
+        raise Contradiction(f"{job.write.folder}: no ledger here; the job has not been run yet")
+    return LedgerView(path)
+
+
+def status(job: LoadedJob, now: float) -> Status:
+    """Where the job stands at `now` (epoch seconds). Raises `Contradiction` where it has no ledger."""
+    found = Status()
+    with view(job) as ledger:
+        for row, standing in with_standings(rows_of(job, ledger, now), ledger):
+            found.rows[standing.state if standing else RowState.WAITING] += 1
+            if standing:
+                found.not_before = max(found.not_before, standing.not_before)
+            found.note_gap(row, standing)
+        found.reasons = Counter({key: count for key, count in ledger.counts().items() if key[1]})
+        found.segments = ledger.segments()
+    return found
+
+
+def with_standings(rows: Iterator[Row], ledger: LedgerView) -> Iterator[tuple[Row, Standing | None]]:
+    """Every row and where it stands."""
+    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+        standings = ledger.standings([row.key for row in chunk])
+        yield from ((row, standings.get(row.key)) for row in chunk)
+
+
+def status_text(job: str, found: Status) -> str:
+    """The status for a screen or a mail."""
+    counts = " + ".join(f"{count:,} {state}" for state in RowState if (count := found.rows[state]))
+    lines = [f"{job}: {sum(found.rows.values()):,} rows = {counts or 'none'}"]
+    lines += [f"  {count:,} x {state}: {reason}" for (state, reason), count in found.reasons.most_common(REASONS_SHOWN)]
+    if found.not_before:
+        lines.append(f"  nothing is sent before {local_time(found.not_before)}")
+    if found.gaps:
+        shown = [gap.text() for gap in found.gaps[:GAPS_SHOWN]]
+        more = f" and {len(found.gaps) - GAPS_SHOWN:,} more" if len(found.gaps) > GAPS_SHOWN else ""
+        lines.append(f"  gaps: {', '.join(shown)}{more}")
+    published = [segment.records for segment in found.segments if segment.state is SegmentState.PUBLISHED]
+    unpublished = sum(segment.records for segment in found.segments) - sum(published)
+    lines.append(f"  {sum(published):,} records in {len(published):,} files, {unpublished:,} not published yet")
+    return "\n".join(lines)

@@ -1,0 +1,42 @@
+"""How lines become the bytes of a segment. Each batch is a frame (zstd) or a member (gzip) of its own, so that a
+segment cut at a committed length is a whole file, readable by zcat and zstdcat. Pure."""
+
+import gzip
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A kind of segment: the end of its name, how a batch is packed, and how a file is read."""
+
+    suffix: str
+    pack: Callable[[bytes], bytes]
+    lines: Callable[[Path], AbstractContextManager[Iterable[bytes]]]
+
+
+def packed_gzip(lines: bytes) -> bytes:
+    """Without a time in it: the same records make the same bytes."""
+    return gzip.compress(lines, compresslevel=6, mtime=0)
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Lines as they are."""
+    return path.open("rb")
+
+
+PACKINGS = {
+    "none": Packing(".jsonl", lambda lines: lines, open_plain),
+    "gzip": Packing(".jsonl.gz", packed_gzip, partial(gzip.open, mode="rb")),
+    "zstd": Packing(".jsonl.zst", lambda lines: zstd.compress(lines, 3), partial(zstd.open, mode="rb")),
+}
