@@ -12,6 +12,7 @@ import enum
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -189,14 +190,16 @@ class Ledger(LedgerView):
     """
 
     def __enter__(self) -> Self:
-        try:
-            self._writer = self._connect()
-            self._migrate()
-            self._reader = self._connect()
-        except sqlite3.OperationalError as error:
-            raise DiskFailed(f"{self._path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise self._unreadable(error) from error
+        with ExitStack() as opened:
+            try:
+                self._writer = opened.enter_context(closing(self._connect()))
+                self._migrate()
+                self._reader = self._connect()
+            except sqlite3.OperationalError as error:
+                raise DiskFailed(f"{self._path}: {error}") from error
+            except sqlite3.DatabaseError as error:
+                raise self._unreadable(error) from error
+            opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -207,28 +210,33 @@ class Ledger(LedgerView):
         """Move failed rows, those of `keys` or all, to another state, reasons kept; returns how many there were."""
         failed = ",".join(f"'{state}'" for state in sorted(FAILED))
         change = f"UPDATE rows SET state = ?, not_before = 0 WHERE state IN ({failed})"
-        with self._writer:
+        with self._transaction() as writer:
             if keys is None:
-                return self._writer.execute(change, (state,)).rowcount
-            return sum(self._writer.execute(f"{change} AND key = ?", (state, key)).rowcount for key in keys)
+                return writer.execute(change, (state,)).rowcount
+            return sum(writer.execute(f"{change} AND key = ?", (state, key)).rowcount for key in keys)
 
     def commit(self, rows: Iterable[Settled], segments: Iterable[Segment]) -> None:
         """Settle rows and vouch for the bytes that hold their records, in one transaction."""
         rows = list(rows)
         held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at) for s in segments)
-        try:
-            with self._writer:
-                self._writer.executemany(SAVE_ROW, map(_columns, rows))
-                freed = ((*row.superseded, row.standing.first_record) for row in rows if row.superseded)
-                self._writer.executemany("INSERT INTO superseded VALUES (?, ?, ?)", freed)
-                self._writer.executemany(SAVE_SEGMENT, held)
-        except sqlite3.Error as error:
-            raise DiskFailed(f"{self._path}: {error}") from error
+        freed = ((*row.superseded, row.standing.first_record) for row in rows if row.superseded)
+        with self._transaction() as writer:
+            writer.executemany(SAVE_ROW, map(_columns, rows))
+            writer.executemany("INSERT INTO superseded VALUES (?, ?, ?)", freed)
+            writer.executemany(SAVE_SEGMENT, held)
 
     def remember(self, name: str, value: str) -> None:
         """Keep a fact, over any kept by that name before."""
-        with self._writer:
-            self._writer.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
+        with self._transaction() as writer:
+            writer.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._writer:
+                yield self._writer
+        except sqlite3.Error as error:
+            raise DiskFailed(f"{self._path}: {error}") from error
 
     def _connect(self) -> sqlite3.Connection:
         self._path.touch(mode=0o600)
@@ -238,6 +246,9 @@ class Ledger(LedgerView):
         return connection
 
     def _migrate(self) -> None:
+        (health,) = self._writer.execute("PRAGMA quick_check(1)").fetchone()
+        if health != "ok":
+            raise sqlite3.DatabaseError(health)
         version = self._check_version(self._writer, least=0)
         if steps := "".join(MIGRATIONS[version:]):
             self._writer.executescript(f"BEGIN; {steps} PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;")

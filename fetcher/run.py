@@ -86,8 +86,8 @@ def layout_of(job: LoadedJob) -> Layout:
 def held(layout: Layout) -> Iterator[None]:
     """Hold the job's folder against every other run."""
     try:
-        layout.folder.mkdir(parents=True, exist_ok=True)
-        layout.state.mkdir(mode=0o700, exist_ok=True)
+        make_folder(layout, layout.folder)
+        make_folder(layout, layout.state)
         layout.state.chmod(0o700)
         lock = FileLock(layout.state / "lock", timeout=0, mode=0o600)
         with lock:
@@ -96,6 +96,14 @@ def held(layout: Layout) -> Iterator[None]:
         raise Busy(f"another run holds {layout.folder}; nothing was sent or written") from error
     except OSError as error:
         raise DiskFailed(f"{layout.folder}: {error}") from error
+
+
+def make_folder(layout: Layout, folder: Path) -> None:
+    """A folder that a power cut does not take away again, nor those above it."""
+    if not folder.is_dir():
+        make_folder(layout, folder.parent)
+        folder.mkdir(exist_ok=True)
+        layout.disk.sync_folder(folder.parent)
 
 
 def check_parse_part(job: LoadedJob, ledger: Ledger, options: RunOptions, fingerprint: str) -> None:

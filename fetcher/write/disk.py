@@ -94,7 +94,7 @@ class RealDisk:
 
     async def reopen(self, path: Path) -> RealFile:
         """Opened for append, so that nothing before its end can be written over."""
-        return RealFile(await aiofiles.open(path, "ab", buffering=0, opener=open_private))
+        return RealFile(await aiofiles.open(path, "ab", buffering=0, opener=open_existing))
 
     def truncate(self, path: Path, length: int) -> None:
         """ftruncate and fsync."""
@@ -148,6 +148,11 @@ class RealDisk:
 def open_private(path: str, flags: int) -> int:
     """For `opener=`: nobody but the owner may read what is being written; a link planted at the name is refused."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def open_existing(path: str, flags: int) -> int:
+    """For `opener=`: append mode would make a file that is not there."""
+    return os.open(path, (flags & ~os.O_CREAT) | os.O_NOFOLLOW)
 
 
 def sha256_of(disk: Disk, path: Path, length: int) -> "hashlib._Hash":

@@ -20,6 +20,7 @@ from fetcher.write.disk import Disk, OpenFile, RealDisk, sha256_of
 from fetcher.write.packing import PACKINGS
 
 PUBLISHED_NAME = re.compile(r"records-(\d+)\.jsonl(\.gz|\.zst)?")
+MENDING = "put the file back from a backup, or move the whole folder away and start anew"
 OPEN_NAME = re.compile(r"(\d+)\.open")
 
 
@@ -93,18 +94,26 @@ async def carry_on(layout: Layout, segment: Segment) -> GrowingSegment:
 def publish(layout: Layout, segment: Segment) -> Segment:
     """Move a sealed segment to its final name; repeating it does no harm. The caller tells the ledger."""
     source, target = layout.open_path(segment.number), layout.published_path(segment)
+    check_sealed(layout, segment)
     if layout.disk.size(source) is not None:
-        check(layout.disk, source, segment)
         if layout.disk.size(target) is None:
             layout.disk.link(source, target)
-        elif not layout.disk.same(source, target):
-            raise Contradiction(f"{target}: a file that fetcher did not write has this name; move it away")
         layout.disk.sync_folder(layout.folder)
         layout.disk.unlink(source)
         layout.disk.sync_folder(layout.state)
-    else:
-        check(layout.disk, target, segment)
     return replace(segment, state=SegmentState.PUBLISHED)
+
+
+def check_sealed(layout: Layout, segment: Segment) -> None:
+    """Raise `Contradiction` unless the segment lies, whole and with nothing behind it, where `publish` can take it."""
+    source, target = layout.open_path(segment.number), layout.published_path(segment)
+    is_open, is_named = layout.disk.size(source) is not None, layout.disk.size(target) is not None
+    if is_open and is_named and not layout.disk.same(source, target):
+        raise Contradiction(f"{target}: a file that fetcher did not write has this name; move it away")
+    path = source if is_open else target
+    check(layout.disk, path, segment)
+    if layout.disk.size(path) != segment.length:
+        raise Contradiction(f"{path}: longer than the {segment.length} bytes that the ledger vouches for; {MENDING}")
 
 
 def check(disk: Disk, path: Path, segment: Segment) -> None:
@@ -112,15 +121,9 @@ def check(disk: Disk, path: Path, segment: Segment) -> None:
     size = disk.size(path)
     if size is None or size < segment.length:
         found = "is missing" if size is None else f"has {size} bytes"
-        raise Contradiction(
-            f"{path}: {found}, the ledger vouches for {segment.length} bytes; put the file back from a backup, or move "
-            "the whole folder away and start anew"
-        )
+        raise Contradiction(f"{path}: {found}, the ledger vouches for {segment.length} bytes; {MENDING}")
     if sha256_of(disk, path, segment.length).hexdigest() != segment.sha256:
-        raise Contradiction(
-            f"{path}: its first {segment.length} bytes were changed since they were written (SHA-256 differs); put the "
-            "file back from a backup, or move the whole folder away and start anew"
-        )
+        raise Contradiction(f"{path}: its first {segment.length} bytes were changed since (SHA-256 differs); {MENDING}")
 
 
 def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
@@ -135,13 +138,12 @@ def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
             )
     for segment in segments:
         path = layout.published_path(segment)
-        if segment.state is SegmentState.PUBLISHED and layout.disk.size(path) != segment.length:
-            raise Contradiction(
-                f"{path}: expected {segment.length} bytes, found {layout.disk.size(path)}; put the file back from a "
-                "backup, or move the whole folder away and start anew"
-            )
+        if segment.state is SegmentState.PUBLISHED and (size := layout.disk.size(path)) != segment.length:
+            raise Contradiction(f"{path}: expected {segment.length} bytes, found {size or 'none'}; {MENDING}")
         if segment.state is SegmentState.OPEN and segment.length:
             check(layout.disk, layout.open_path(segment.number), segment)
+        if segment.state is SegmentState.SEALED:
+            check_sealed(layout, segment)
 
 
 def recover(layout: Layout, segments: Sequence[Segment]) -> list[Segment]:

@@ -7,7 +7,6 @@ commit; the next start recovers.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
@@ -98,10 +97,11 @@ class Writer:
         if first is None:
             return [], True
         batch, size = [first], len(first.lines)
-        until = time.monotonic() + GROUP_S
+        loop = asyncio.get_running_loop()
+        until = loop.time() + GROUP_S
         while size < GROUP_BYTES:
             try:
-                async with asyncio.timeout(until - time.monotonic()):
+                async with asyncio.timeout_at(until):
                     outcome = await self._queue.get()
             except TimeoutError:
                 break

@@ -7,28 +7,38 @@ stranger's file), then one that nothing ends, then a last power cut.
 
 import asyncio
 import errno
+import gzip
 import hashlib
+import json
 import random
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fetcher.errors import Contradiction, DiskFailed
-from fetcher.ledger import Ledger, Segment, SegmentState
+from fetcher.ledger import Ledger, Segment, SegmentState, Settled
 from fetcher.model import SETTLED, Outcome, RowState
 from fetcher.tally import Tally
 from fetcher.testing.clock import VirtualClock, run_virtual
-from fetcher.write.segments import Layout
+from fetcher.write.packing import PACKINGS
+from fetcher.write.segments import Layout, published_name
 from fetcher.write.writer import Writer
 from tests.write.mishaps import CRASHES, Kind, Mishap, is_faulty, make_mishaps
 from tests.write.power_loss import ModelDisk, PowerCut
-from tests.write.small_jobs import Rotate, Work, make_rotation, make_work
+from tests.write.small_jobs import Settings, Work, make_settings, make_work
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import decompress as unpack_zstd
+else:
+    from backports.zstd import decompress as unpack_zstd
 
 FOLDER = Path("out")
 STATE = FOLDER / ".fetcher"
+UNPACK: dict[str, Callable[[bytes], bytes]] = {"none": bytes, "gzip": gzip.decompress, "zstd": unpack_zstd}
 STRANGER = b"this is somebody else's file\n"
 
 
@@ -55,10 +65,10 @@ class ModelLedger(Ledger):
     def __exit__(self, *_: object) -> None:
         self._story.connection.rollback()
 
-    def commit(self, outcomes: Iterable[Outcome], segments: Iterable[Segment], now: float) -> None:
+    def commit(self, rows: Iterable[Settled], segments: Iterable[Segment]) -> None:
         try:
             self._story.before("commit", self._path)
-            super().commit(outcomes, segments, now)
+            super().commit(rows, segments)
             self._story.before("committed", self._path)
         except OSError as error:
             raise DiskFailed(f"{self._path}: {error}") from error
@@ -81,7 +91,7 @@ class History:
     seed: int
     chance: random.Random
     work: list[Work]
-    rotation: Rotate
+    settings: Settings
     connection: sqlite3.Connection
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(1000.0))
     ledger_class: type[ModelLedger] = ModelLedger
@@ -94,6 +104,7 @@ class History:
     tried: Counter[str] = field(default_factory=Counter)
     strangers: set[str] = field(default_factory=set)
     is_off: bool = False
+    is_asked_again: bool = False
 
     def __post_init__(self) -> None:
         self.disk = ModelDisk(self.before)
@@ -124,8 +135,9 @@ class History:
     def plant_stranger(self) -> None:
         """Somebody puts a file where the next segment is to be published."""
         top = max((segment.number for segment in self.segments()), default=0)
-        name = f"records-{top + self.chance.choice((0, 1, 1)):06}.jsonl"
-        if name != "records-000000.jsonl" and name not in self.disk.names(FOLDER):
+        suffix = PACKINGS[self.settings.compress].suffix
+        name = f"records-{top + self.chance.choice((0, 1, 1)):06}{suffix}"
+        if not name.startswith("records-000000") and name not in self.disk.names(FOLDER):
             self.strangers.add(name)
             self.disk.plant(FOLDER / name, STRANGER)
 
@@ -137,7 +149,7 @@ class History:
         ended: BaseException | None = None
         try:
             with self.ledger_class(self) as ledger:
-                writer = Writer(self.layout, self.rotation, ledger, Tally(), now=self.clock.now)
+                writer = Writer(self.layout, self.settings, ledger, Tally(), now=self.clock.now)
                 async with writer, asyncio.TaskGroup() as group:
                     group.create_task(writer.serve())
                     group.create_task(self.feed(writer, ledger))
@@ -169,14 +181,18 @@ class History:
         standings = ledger.standings([work.outcome.row_key for work in self.work])
         for work in self.work:
             key = work.outcome.row_key
-            if key in standings and standings[key].state in SETTLED:
+            before = standings.get(key)
+            if before and before.state in SETTLED:
+                if self.is_asked_again and work.revised:
+                    await asyncio.sleep(work.pause_s)
+                    await writer.put(replace(work.revised, row_key=key, before=before))
                 continue
             await asyncio.sleep(work.pause_s)
             self.tried[key] += 1
             if self.tried[key] <= work.failures:
-                await writer.put(Outcome(key, RowState.GAVE_UP, "HTTP 503", attempts=8))
+                await writer.put(Outcome(key, RowState.GAVE_UP, "HTTP 503", attempts=8, before=before))
             else:
-                await writer.put(work.outcome)
+                await writer.put(replace(work.outcome, before=before))
         await writer.finish()
 
     def lose_power(self) -> None:
@@ -211,9 +227,7 @@ class History:
 
     def segments(self) -> list[Segment]:
         """What the ledger says."""
-        found = self.connection.execute(
-            "SELECT number, state, length, records, sha256, opened_at FROM segments ORDER BY number"
-        )
+        found = self.connection.execute("SELECT * FROM segments ORDER BY number")
         return [Segment(number, SegmentState(state), *rest) for number, state, *rest in found]
 
     def look(self) -> None:
@@ -234,7 +248,7 @@ class History:
     def is_final(self, name: str, content: bytes) -> bool:
         """Whether the ledger sealed exactly these bytes under this name."""
         return any(
-            f"records-{segment.number:06}.jsonl" == name
+            published_name(segment) == name
             and segment.state is not SegmentState.OPEN
             and (len(content), hashlib.sha256(content).hexdigest()) == (segment.length, segment.sha256)
             for segment in self.segments()
@@ -242,7 +256,7 @@ class History:
 
     def vouched(self, segment: Segment) -> bytes:
         """The bytes of a segment that the ledger vouches for, wherever they lie now."""
-        published, growing = FOLDER / f"records-{segment.number:06}.jsonl", STATE / f"{segment.number:06}.open"
+        published, growing = FOLDER / published_name(segment), STATE / f"{segment.number:06}.open"
         is_published = published.name in self.disk.names(FOLDER)
         self.must(is_published or segment.state is not SegmentState.PUBLISHED, f"{published}: published, and not there")
         self.must(is_published or growing.name in self.disk.names(STATE), f"{growing}: vouched for, and not there")
@@ -257,16 +271,20 @@ class History:
         """The bytes vouched for hold the records of each row that is done, once, and no others."""
         lines: Counter[bytes] = Counter()
         for segment in self.segments():
-            held = self.vouched(segment).splitlines(keepends=True)
+            held = UNPACK[segment.packing](self.vouched(segment)).splitlines(keepends=True)
             self.must(
                 len(held) == segment.records, f"segment {segment.number}: {len(held)} lines, not {segment.records}"
             )
             lines.update(held)
-        states = dict(self.connection.execute("SELECT key, state FROM rows"))
+        found = self.connection.execute("SELECT key, state, revision, records, first_record FROM rows")
+        rows = {key: rest for key, *rest in found}
         expected: Counter[bytes] = Counter()
         for work in self.work:
-            if states.get(work.outcome.row_key) in SETTLED:
+            state, revision, *_ = rows.get(work.outcome.row_key, (RowState.WAITING, 0))
+            if state in SETTLED:
                 expected.update(work.outcome.lines.splitlines(keepends=True))
+            if revision > 1 and work.revised:
+                expected.update(work.revised.lines.splitlines(keepends=True))
         self.must(lines <= expected, f"twice, or of rows that are not done: {list(lines - expected)[:3]}")
         self.must(lines >= expected, f"lost: {list(expected - lines)[:3]}")
 
@@ -276,17 +294,43 @@ class History:
         self.must(all(states.get(work.outcome.row_key) in SETTLED for work in self.work), "a row is not settled")
         segments = self.segments()
         self.must(all(segment.state is SegmentState.PUBLISHED for segment in segments), "a segment is not published")
-        names = [f"records-{segment.number:06}.jsonl" for segment in segments]
+        names = [published_name(segment) for segment in segments]
         self.must(self.published() == names, f"files: {self.published()}, segments: {names}")
         left = [name for name in self.disk.names(STATE) if name.endswith(".open")]
         self.must(not left, f"left over: {left}")
         for name, segment in zip(names, segments, strict=True):
-            content, limit = self.disk.read(FOLDER / name), self.rotation
-            self.must(content.endswith(b"\n"), f"{name}: not whole lines")
+            content, limit = self.disk.read(FOLDER / name), self.settings.rotate
+            self.must(UNPACK[segment.packing](content).endswith(b"\n"), f"{name}: not whole lines")
             self.must(len(content) == segment.length, f"{name}: longer than what is vouched for")
-            self.must(len(content) <= limit.bytes or segment.records == 1, f"{name}: larger than a segment may be")
+            is_large = segment.packing == "none" and len(content) > limit.bytes
+            self.must(not is_large or segment.records == 1, f"{name}: larger than a segment may be")
             self.must(limit.records is None or segment.records <= limit.records, f"{name}: too many records")
         self.check_vouched()
+        self.check_rows(segments)
+        self.check_summaries(segments)
+
+    def check_rows(self, segments: list[Segment]) -> None:
+        """The range of records that the ledger names for a row holds that row's newest records."""
+        lines = [
+            line
+            for segment in segments
+            for line in UNPACK[segment.packing](self.vouched(segment)).splitlines(keepends=True)
+        ]
+        found = self.connection.execute("SELECT key, revision, first_record, records FROM rows")
+        for key, revision, first, records in found:
+            work = next(work for work in self.work if work.outcome.row_key == key)
+            newest = work.revised if revision > 1 and work.revised else work.outcome
+            self.must(b"".join(lines[first : first + records]) == newest.lines, f"{key}: not its records")
+
+    def check_summaries(self, segments: list[Segment]) -> None:
+        """The manifest names every file."""
+        try:
+            told = json.loads(self.disk.read(FOLDER / "manifest.json"))["files"]
+        except ValueError:
+            told = []
+        names = [(file["name"], file["sha256"]) for file in told]
+        self.must(names == [(published_name(s), s.sha256) for s in segments], "the manifest is not of these files")
+        self.must(self.disk.read(FOLDER / "failures.jsonl") == b"", "a failure is listed that is none")
 
 
 async def tell(story: History) -> None:
@@ -303,6 +347,14 @@ async def tell(story: History) -> None:
     for _ in range(1 + max(work.failures for work in story.work)):
         await story.run(Mishap(Kind.NONE, 0))
     story.check_end()
+    story.is_asked_again = any(work.revised for work in story.work)
+    if story.is_asked_again:
+        for mishap in make_mishaps(story.chance, groups, is_faulty(story.seed))[:1]:
+            await story.run(mishap)
+            if mishap.kind is Kind.CUT:
+                story.lose_power()
+        await story.run(Mishap(Kind.NONE, 0))
+        story.check_end()
     story.lose_power()
     story.check_end()
 
@@ -312,7 +364,7 @@ def replay(seed: int, ledger_class: type[ModelLedger] = ModelLedger) -> History:
     chance = random.Random(seed)
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     try:
-        story = History(seed, chance, make_work(chance), make_rotation(chance), connection, ledger_class=ledger_class)
+        story = History(seed, chance, make_work(chance), make_settings(chance), connection, ledger_class=ledger_class)
         run_virtual(tell(story), story.clock)
     finally:
         connection.close()

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from fetcher.ledger import SegmentState
-from fetcher.write import rotation, segments, writer
+from fetcher.write import rotation, segments, settling, whole, writer
 from fetcher.write.segments import GrowingSegment, Layout
 from tests.write.histories import FOLDER, STATE, ModelLedger
-from tests.write.planting import But, Plant
+from tests.write.planting import But, Plant, on
 from tests.write.power_loss import Change
 
 
@@ -107,11 +107,11 @@ def rows_before_segment(plant: Plant) -> None:
     """Rows are settled in one transaction, their bytes vouched for in the next."""
 
     def make(real: Any) -> Any:
-        def commit(self: Any, outcomes: Any, held: Any, now: float) -> None:
-            if outcomes:
+        def commit(self: Any, rows: Any, held: Any) -> None:
+            if rows:
                 plant.ran()
-                real(self, outcomes, (), now)
-            real(self, (), held, now)
+                real(self, rows, ())
+            real(self, (), held)
 
         return commit
 
@@ -122,11 +122,11 @@ def segment_before_rows(plant: Plant) -> None:
     """Bytes are vouched for in one transaction, their rows settled in the next."""
 
     def make(real: Any) -> Any:
-        def commit(self: Any, outcomes: Any, held: Any, now: float) -> None:
-            real(self, (), held, now)
-            if outcomes:
+        def commit(self: Any, rows: Any, held: Any) -> None:
+            real(self, (), held)
+            if rows:
                 plant.ran()
-                real(self, outcomes, (), now)
+                real(self, rows, ())
 
         return commit
 
@@ -195,7 +195,7 @@ def published_over_a_file(plant: Plant) -> None:
             layout.disk.link(path, name)
 
         def size(path: Path) -> int | None:
-            is_waiting = layout.disk.size(STATE / f"{path.stem[-6:]}.open") is not None
+            is_waiting = layout.disk.size(STATE / f"{path.name[8:14]}.open") is not None
             return None if path.parent == FOLDER and is_waiting else layout.disk.size(path)
 
         return {"link": link, "size": size}
@@ -328,7 +328,59 @@ def number_used_again(plant: Plant) -> None:
     plant.method(writer.Writer, "__aenter__", make)
 
 
+def length_before_packing(plant: Plant) -> None:
+    """The ledger counts the bytes of the lines, the file holds the packed ones."""
+
+    def make(real: Any) -> Any:
+        async def append(growing: Any, lines: bytes, records: int) -> None:
+            before = growing.segment.length
+            await real(growing, lines, records)
+            if growing.segment.length != before + len(lines):
+                plant.ran()
+                growing.segment = dataclasses.replace(growing.segment, length=before + len(lines))
+
+        return append
+
+    plant.method(GrowingSegment, "append", make)
+
+
+def revision_overwrites_nothing(plant: Plant) -> None:
+    """A row that answers otherwise keeps the range of its old records."""
+    real = settling.settled
+
+    def settled(outcome: Any, first_record: int, now: float) -> Any:
+        row, lines = real(outcome, first_record, now)
+        if row.superseded:
+            plant.ran()
+            first, records = row.superseded
+            row = dataclasses.replace(
+                row, standing=dataclasses.replace(row.standing, first_record=first, records=records)
+            )
+        return row, lines
+
+    plant.function("settled", settled)
+
+
+def manifest_without_fsync(plant: Plant) -> None:
+    """The manifest takes its name before its bytes are durable."""
+    real = whole.replace_whole
+
+    async def replace_whole(layout: Layout, name: str, pieces: Any) -> None:
+        async def create(path: Path) -> Any:
+            async def sync() -> None:
+                plant.ran()
+
+            return But(await layout.disk.create(path), sync=sync)
+
+        await real(on(layout, create=create), name, pieces)
+
+    plant.function("replace_whole", replace_whole)
+
+
 BUGS = [
+    length_before_packing,
+    revision_overwrites_nothing,
+    manifest_without_fsync,
     no_data_fsync,
     ledger_before_data,
     seal_before_fsync,

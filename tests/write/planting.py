@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fetcher.write import segments, writer
+from fetcher.write import segments, whole, writer
 from fetcher.write.segments import GrowingSegment, Layout
 
 Ran = Callable[[], None]
@@ -50,7 +50,7 @@ class Plant:
 
     def function(self, name: str, changed: Any) -> None:
         """Replace a step of `segments`, for itself and for the writer."""
-        for module in (segments, writer):
+        for module in (segments, whole, writer):
             if hasattr(module, name):
                 self._monkeypatch.setattr(module, name, changed)
 

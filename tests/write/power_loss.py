@@ -228,6 +228,11 @@ class ModelDisk:
         self._before("link", name)
         self._add(name, self._inode(path))
 
+    def replace(self, path: Path, name: Path) -> None:
+        self._before("replace", name)
+        self._folder(name.parent).change(name.name, self._inode(path))
+        self._folder(path.parent).change(path.name, None)
+
     def unlink(self, path: Path) -> None:
         self._before("unlink", path)
         self._inode(path)

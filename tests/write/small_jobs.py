@@ -17,12 +17,24 @@ class Rotate:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """A write section."""
+
+    rotate: Rotate
+    compress: str
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
-    """One row of the job: `failures` times it gives up before it is done; `pause_s` passes before it."""
+    """One row of the job: `failures` times it gives up before it is done; `pause_s` passes before it.
+
+    `revised` is what it answers when it is asked again; None where nobody asks.
+    """
 
     outcome: Outcome
     pause_s: float
     failures: int
+    revised: Outcome | None
 
 
 def make_work(chance: random.Random) -> list[Work]:
@@ -34,6 +46,7 @@ def make_work(chance: random.Random) -> list[Work]:
             outcome(f"row-{number}", chance.choice((0, 1, 1, 2, 3, 6)), chance, size),
             5 * GROUP_S if chance.random() < often else 0.0,
             chance.choice((0,) * 9 + (1,)),
+            revision(f"row-{number}", chance, size),
         )
         for number in range(chance.randint(3, 12))
     ]
@@ -46,6 +59,16 @@ def outcome(key: str, records: int, chance: random.Random, size: int) -> Outcome
     ]
     state = RowState.DONE if lines else RowState.EMPTY
     return Outcome(key, state, lines=b"".join(lines), records=len(lines), attempts=1)
+
+
+def revision(key: str, chance: random.Random, size: int) -> Outcome | None:
+    """What a row answers the second time: mostly nobody asks, else other records."""
+    return outcome(f"{key}b", chance.choice((1, 2, 3)), chance, size) if chance.random() < 0.3 else None
+
+
+def make_settings(chance: random.Random) -> Settings:
+    """Mostly plain, because a packed segment is cut by records alone."""
+    return Settings(make_rotation(chance), chance.choice(("none",) * 4 + ("gzip", "zstd")))
 
 
 def make_rotation(chance: random.Random) -> Rotate:
