@@ -222,12 +222,14 @@ def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
     import gc
     import logging
 
+    from fetcher.launch import run as run_job
     from fetcher.progress import is_terminal, summary, watch
-    from fetcher.run import run as run_job
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     gc.freeze()  # measured: decoding and encoding large answers takes half the time
     with told_errors():
         report = run_job(job, options, watch(job.name, is_terminal()))
+        if report.stopped and not report.tally.settled_now:
+            raise report.stopped
         click.echo(summary(report), err=True)
         return report.exit_code

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from fetcher.job.load import LoadedJob
+from fetcher.launch import held, layout_of
 from fetcher.ledger import Ledger
 from fetcher.model import RowState
-from fetcher.run import held, layout_of
 from fetcher.status import view
 
 

@@ -7,8 +7,8 @@ import time
 from collections import deque
 from datetime import datetime
 
+from fetcher.launch import Report, Watch
 from fetcher.model import RowState
-from fetcher.run import Report, Watch
 from fetcher.tally import Tally
 
 logger = logging.getLogger("fetcher")
@@ -38,6 +38,8 @@ def watch(job: str, is_terminal: bool) -> Watch:
         speed = Speed()
         while True:
             await asyncio.sleep(LOG_EVERY_S)
+            if not (tally.statuses or tally.cache_hits):  # an API that is down is told of once, at the end
+                continue
             logger.info("%s", progress_line(job, tally, speed.over(tally.requests, time.monotonic())))
 
     return live if is_terminal else log

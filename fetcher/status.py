@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from fetcher.errors import Contradiction
 from fetcher.job.load import LoadedJob
+from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.model import Row, RowState, Standing
 from fetcher.pipeline import CHUNK_ROWS, rows_of
 from fetcher.progress import REASONS_SHOWN, local_time
-from fetcher.run import layout_of
 
 GAPS_SHOWN = 20
 

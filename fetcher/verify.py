@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from fetcher.errors import Contradiction
 from fetcher.export import segment_lines
 from fetcher.job.load import LoadedJob
+from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
-from fetcher.run import layout_of
 from fetcher.status import view
 from fetcher.write.segments import PUBLISHED_NAME, Layout, check, published_name
 

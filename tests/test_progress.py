@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import ApiDown
+from fetcher.launch import Report
 from fetcher.model import SETTLED, Outcome, RowState
 from fetcher.progress import RATE_OVER_S, Speed, counted, local_time, on_screen, progress_line, summary
-from fetcher.run import Report
 from fetcher.tally import Tally
 
 

@@ -6,6 +6,7 @@ This is the only file that knows aiohttp.
 
 import asyncio
 import enum
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.hints import retry_after_s
 from fetcher.fetch.limits import Realm, Start, TooLong
+from fetcher.fetch.reach import Reach
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
@@ -57,7 +59,7 @@ class Client:
         self._retries = retries
         self._tally = tally
         self._realm = Realm(settings.limits, time.monotonic)
-        self._reached_at = float("-inf")
+        self._reach = Reach()
 
     async def __aenter__(self) -> "Client":
         connector = aiohttp.TCPConnector(
@@ -104,8 +106,8 @@ class Client:
             response = await self._retries.run(attempt)
         except RowError as error:
             error.attempts = attempts
-            if isinstance(error, GaveUp) and self._reached_at < began:
-                raise ApiDown(f"nobody answers at {self._settings.base_url}: {error}") from error
+            if isinstance(error, GaveUp) and not self._reach.is_since(began):
+                raise self._down(str(error)) from error
             raise
         if self._cache is not None:
             await self._cache.put(request.key, response)
@@ -137,7 +139,7 @@ class Client:
         self, _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
     ) -> None:
         """A connection is open and the request goes out over it: whatever happens now, somebody is there."""
-        self._reached_at = time.monotonic()
+        self._reach.reached(time.monotonic())
         self._realm.left(context.trace_request_ctx)
 
     async def _exchange(self, request: Request, start: Start) -> Response:
@@ -151,10 +153,19 @@ class Client:
         except aiohttp.InvalidURL as error:
             raise Refused(f"not a URL that can be asked: {one_line(error)}") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise AttemptFailed(one_line(error)) from error
+            reason = no_connection(error)
+            if self._reach.failed(time.monotonic()):
+                raise self._down(reason) from error
+            raise AttemptFailed(reason) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             reason = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else one_line(error)
             raise AttemptFailed(reason) from error
+
+    def _down(self, reason: str) -> ApiDown:
+        return ApiDown(
+            f"nobody answers at {self._settings.base_url} ({reason}): check fetch.base_url and the network, then run "
+            "again; nothing is lost"
+        )
 
     async def _send(self, request: Request, start: Start) -> Response:
         async with self._session.request(
@@ -196,6 +207,15 @@ def sent_once() -> aiohttp.ClientMiddlewareType:
         return await handler(request)
 
     return send
+
+
+def no_connection(error: aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError) -> str:
+    """`no connection: Connection refused`, without aiohttp's account of the address."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        number = error.os_error.errno
+        is_named = not isinstance(error, aiohttp.ClientConnectorDNSError) and number
+        return f"no connection: {os.strerror(number) if is_named else error.os_error.strerror or error.os_error}"
+    return "no connection in time"
 
 
 def legible(text: str) -> str:

@@ -112,6 +112,8 @@ def expected_hash() -> tuple[int, str]:
     plan = load_plan()
     days = [plan.first.fromordinal(plan.first.toordinal() + number) for number in range(DAYS)]
     readings = (
-        {"station_id": record["station_id"], "value": record["value"]} for day in days for record in day_records(day, 60)
+        {"station_id": record["station_id"], "value": record["value"]}
+        for day in days
+        for record in day_records(day, 60)
     )
     return canonical_hash(readings)
