@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fetcher import read_records
@@ -74,10 +75,15 @@ def test_frames_hold_every_record_once_and_in_order(number, chunk, per_file):
     assert [n for frame in frames for n in frame["n"]] == list(range(number))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
+@example([{"a": 2**53 + 1}, {"a": None}])
+@example([{"a": 2**53 + 1}, {"b": 1.0}])
 @given(
     st.lists(
-        st.fixed_dictionaries({}, optional={"a": st.none() | st.integers(), "b": st.floats(-1e9, 1e9)}), min_size=1
+        st.fixed_dictionaries(
+            {}, optional={"a": st.none() | st.integers() | st.integers(2**53 - 2, 2**64 + 2), "b": st.floats(-1e9, 1e9)}
+        ),
+        min_size=1,
     )
 )
 def test_integers_are_never_rounded(records):
@@ -154,6 +160,26 @@ def test_a_reader_sees_what_was_published_when_it_began(tmp_path):
         ledger.commit((), [Segment(3, SegmentState.PUBLISHED, 8, 1, "", 0.0)], 0.0)
     assert [frame["n"].tolist() for frame in frames] == [[1], [2], [3]]
     assert len(list(published_lines(folder))) == 5
+
+
+def test_a_run_that_starts_while_the_ledger_is_read_is_seen(tmp_path, monkeypatch):
+    """A ledger read without a lock counts only if nobody has opened it meanwhile."""
+    folder = fill(tmp_path / "out", [{"n": 0}], per_file=1)
+    (folder / "records-000002.jsonl").write_bytes(b'{"n":1}\n')
+    connect, run = sqlite3.connect, Ledger(folder / ".fetcher/ledger.sqlite")
+    opened: list[Ledger] = []
+
+    def connect_when_a_run_has_begun(*arguments, **options):
+        if not opened:
+            opened.append(run)
+            run.__enter__().commit((), [Segment(2, SegmentState.PUBLISHED, 8, 1, "", 0.0)], 0.0)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connect_when_a_run_has_begun)
+    try:
+        assert len(list(published_lines(folder))) == 2
+    finally:
+        run.__exit__()
 
 
 @pytest.mark.parametrize("made", [[], ["out"], ["out", "out/.fetcher"]])

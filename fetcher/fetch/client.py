@@ -212,9 +212,10 @@ def sent_once() -> aiohttp.ClientMiddlewareType:
 def no_connection(error: aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError) -> str:
     """`no connection: Connection refused`, without aiohttp's account of the address."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno
-        is_named = not isinstance(error, aiohttp.ClientConnectorDNSError) and number
-        return f"no connection: {os.strerror(number) if is_named else error.os_error.strerror or error.os_error}"
+        found = error.os_error
+        if found.errno is None or isinstance(error, aiohttp.ClientConnectorDNSError):
+            return f"no connection: {found.strerror or found}"
+        return f"no connection: {os.strerror(found.errno)}"
     return "no connection in time"
 
 

@@ -123,6 +123,7 @@ DEEDS = {
     "say": say,
     "place": lambda _: max(worker.notes[::2]),
     "length": len,
+    "is deaf": lambda _: signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()),
 }
 
 

@@ -284,6 +284,13 @@ async def test_whoever_still_waits_at_the_close_is_cancelled(pipes):
     assert all(task.cancelled() for task in done)
 
 
+async def test_workers_are_born_deaf_to_ctrl_c():
+    """They could not ignore it before they have started, and a signal does not wait for that."""
+    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+        assert await engine.run(("is deaf", None))
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 async def test_an_engine_that_was_never_used_closes():
     """Opening it starts no process."""
     async with Processes(deeds.do, workers=2, timeout_s=LONG_S):
