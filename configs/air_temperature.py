@@ -1,12 +1,13 @@
 """The parse function of air_temperature.toml. It runs in a worker process: plain Python, no network."""
 
-import json
 from collections.abc import Iterator
+
+import msgspec  # comes with fetcher, and reads JSON in half the time of the standard library
 
 
 def parse(body: bytes, row: dict) -> Iterator[dict]:
     """One record for each reading of the day; `row` holds the day as `row["date"]`."""
-    for item in json.loads(body)["items"]:
+    for item in msgspec.json.decode(body)["items"]:
         for reading in item["readings"]:
             yield {
                 "timestamp": item["timestamp"],

@@ -219,14 +219,14 @@ def told_errors() -> Iterator[None]:
 
 def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
     """Run a job in front of a person or a log; returns the exit code."""
-    import gc
     import logging
 
+    from fetcher.launch import own_process
     from fetcher.launch import run as run_job
     from fetcher.progress import is_terminal, summary, watch
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    gc.freeze()  # measured: decoding and encoding large answers takes half the time
+    own_process()
     with told_errors():
         report = run_job(job, options, watch(job.name, is_terminal()))
         if report.stopped and not report.tally.settled_now:

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -75,6 +77,17 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
         if not (options.reparse and (stopped or number)):
             ledger.remember("parse", parsed_by)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
+
+
+def own_process() -> None:
+    """Tune the interpreter for a process that does nothing but run a job; a library must not, it is global.
+
+    Measured on a hundred answers that come at once: looking for garbage in what cannot be any, and threads that wait
+    5 ms for their turn, take an eighth of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(0.0005)
 
 
 def layout_of(job: LoadedJob) -> Layout:

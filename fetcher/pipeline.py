@@ -27,7 +27,7 @@ from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch, Parse
 from fetcher.ledger import Ledger, LedgerView
 from fetcher.model import Outcome, Response, Row, RowState, Standing, Value
-from fetcher.parse.records import Parsed, Parsing, parse, parse_item
+from fetcher.parse.records import Parsed, Parsing, load, parse, parse_item
 from fetcher.read.dates import date_rows
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
@@ -153,6 +153,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitSt
     engine = await stack.enter_async_context(
         Processes(
             partial(parse_item, parsing),
+            partial(load, parsing),
             workers=job.parse.workers or cpu_count() or 1,
             timeout_s=job.parse.timeout,
         )

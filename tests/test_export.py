@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fetcher import read_records
-from fetcher.errors import Contradiction
-from fetcher.export import published_lines
+from fetcher.errors import Busy, Contradiction
+from fetcher.export import published_lines, without
 from fetcher.ledger import Ledger, Segment, SegmentState
 from fetcher.model import Outcome, RowState
 from fetcher.tally import Tally
@@ -25,23 +26,35 @@ from fetcher.write.writer import Writer
 ROOT = Path(__file__).parents[1]
 
 
+@dataclass(frozen=True)
 class Every:
     """A rotation by number of records."""
 
-    bytes = 1 << 20
-    every = None
-
-    def __init__(self, records: int) -> None:
-        self.records = records
+    records: int
+    bytes: int = 1 << 20
+    every: None = None
 
 
-def fill(folder: Path, records: list[dict[str, object]], per_file: int = 3) -> Path:
+@dataclass(frozen=True)
+class Settings:
+    """How records are written."""
+
+    rotate: Every
+    compress: str = "none"
+
+
+def published(number: int, state: SegmentState = SegmentState.PUBLISHED) -> Segment:
+    """A segment of one record that the ledger vouches for: eight bytes."""
+    return Segment(number, state, "none", 8, 1, "", 0.0)
+
+
+def fill(folder: Path, records: list[dict[str, object]], per_file: int = 3, compress: str = "none") -> Path:
     """A job's folder as a run leaves it."""
     layout = Layout(folder, folder / ".fetcher")
     layout.state.mkdir(parents=True)
 
     async def write(ledger: Ledger) -> None:
-        async with Writer(layout, Every(per_file), ledger, Tally(), now=lambda: 0.0) as writer:
+        async with Writer(layout, Settings(Every(per_file), compress), ledger, Tally(), now=lambda: 0.0) as writer:
             serving = asyncio.create_task(writer.serve())
             for number, record in enumerate(records):
                 line = json.dumps(record).encode() + b"\n"
@@ -69,7 +82,7 @@ def test_frames_hold_every_record_once_and_in_order(number, chunk, per_file):
     """At most so many rows a frame, whatever files they lie in, and only the last frame is shorter."""
     with tempfile.TemporaryDirectory() as name:
         folder = fill(Path(name) / "out", [{"n": n, "text": f"line {n}"} for n in range(number)], per_file)
-        frames = list(read_records(folder, chunk))
+        frames = list(read_records(folder, chunk_records=chunk))
     assert [len(frame) for frame in frames[:-1]] == [chunk] * (len(frames) - 1)
     assert all(0 < len(frame) <= chunk for frame in frames)
     assert [n for frame in frames for n in frame["n"]] == list(range(number))
@@ -106,9 +119,7 @@ def test_only_what_is_published_is_read(tmp_path):
     """Neither the open segment nor a file that the ledger does not know."""
     folder = fill(tmp_path / "out", [{"n": 1}, {"n": 2}], per_file=1)
     with Ledger(folder / ".fetcher/ledger.sqlite") as ledger:
-        ledger.commit(
-            (), [Segment(3, SegmentState.OPEN, 8, 1, "", 0.0), Segment(4, SegmentState.SEALED, 8, 1, "", 0.0)], 0.0
-        )
+        ledger.commit((), [published(3, SegmentState.OPEN), published(4, SegmentState.SEALED)])
     for stray in (".fetcher/000003.open", ".fetcher/000004.open", "records-000003.jsonl", "records-000009.jsonl"):
         (folder / stray).write_bytes(b'{"n":9}\n')
     assert list(published_lines(folder)) == [b'{"n": 1}\n', b'{"n": 2}\n']
@@ -127,7 +138,7 @@ KILLED = """
 import os, pathlib, sys
 from fetcher.ledger import Ledger, Segment, SegmentState
 ledger = Ledger(pathlib.Path(sys.argv[1])).__enter__()
-ledger.commit((), [Segment(6, SegmentState.PUBLISHED, 8, 1, "", 0.0)], 0.0)
+ledger.commit((), [Segment(6, SegmentState.PUBLISHED, "none", 8, 1, "", 0.0)])
 print("committed", flush=True)
 sys.stdin.read()
 os._exit(9)
@@ -153,17 +164,17 @@ def test_reading_goes_on_beside_a_run_and_after_a_killed_one(tmp_path):
 def test_a_reader_sees_what_was_published_when_it_began(tmp_path):
     """A run that publishes more meanwhile neither waits for the reader nor mixes into its frames."""
     folder = fill(tmp_path / "out", [{"n": n} for n in range(4)], per_file=2)
-    frames = read_records(folder, 1)
+    frames = read_records(folder, chunk_records=1)
     assert next(frames)["n"].tolist() == [0]
     with Ledger(folder / ".fetcher/ledger.sqlite") as ledger:
         (folder / "records-000003.jsonl").write_bytes(b'{"n":9}\n')
-        ledger.commit((), [Segment(3, SegmentState.PUBLISHED, 8, 1, "", 0.0)], 0.0)
+        ledger.commit((), [published(3)])
     assert [frame["n"].tolist() for frame in frames] == [[1], [2], [3]]
     assert len(list(published_lines(folder))) == 5
 
 
 def test_a_run_that_starts_while_the_ledger_is_read_is_seen(tmp_path, monkeypatch):
-    """A ledger read without a lock counts only if nobody has opened it meanwhile."""
+    """A ledger read without a lock counts only if nobody has opened it meanwhile; the reader is told to come again."""
     folder = fill(tmp_path / "out", [{"n": 0}], per_file=1)
     (folder / "records-000002.jsonl").write_bytes(b'{"n":1}\n')
     connect, run = sqlite3.connect, Ledger(folder / ".fetcher/ledger.sqlite")
@@ -172,11 +183,13 @@ def test_a_run_that_starts_while_the_ledger_is_read_is_seen(tmp_path, monkeypatc
     def connect_when_a_run_has_begun(*arguments, **options):
         if not opened:
             opened.append(run)
-            run.__enter__().commit((), [Segment(2, SegmentState.PUBLISHED, 8, 1, "", 0.0)], 0.0)
+            run.__enter__().commit((), [published(2)])
         return connect(*arguments, **options)
 
     monkeypatch.setattr(sqlite3, "connect", connect_when_a_run_has_begun)
     try:
+        with pytest.raises(Busy, match=r"a run began while .*ledger\.sqlite was read; do it again"):
+            list(published_lines(folder))
         assert len(list(published_lines(folder))) == 2
     finally:
         run.__exit__()
@@ -192,12 +205,13 @@ def test_a_folder_without_a_ledger_is_refused_and_left_alone(tmp_path, made):
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == made
 
 
-def test_a_ledger_that_is_still_empty_has_no_records(tmp_path):
+def test_a_ledger_that_no_run_has_begun_is_refused_and_left_alone(tmp_path):
     """A run killed in its first moment leaves one."""
     state = tmp_path / ".fetcher"
     state.mkdir()
     (state / "ledger.sqlite").touch()
-    assert list(read_records(tmp_path)) == []
+    with pytest.raises(Contradiction, match=r"ledger\.sqlite: no run has begun to write it; run the job first"):
+        next(read_records(tmp_path))
     assert (state / "ledger.sqlite").read_bytes() == b""
 
 
@@ -223,9 +237,9 @@ def test_a_published_file_that_is_missing_is_named(tmp_path):
     """The frames before it are good; then comes the error, never a silent gap."""
     folder = fill(tmp_path / "out", [{"n": n} for n in range(4)], per_file=2)
     (folder / "records-000002.jsonl").unlink()
-    frames = read_records(folder, 2)
+    frames = read_records(folder, chunk_records=2)
     assert next(frames)["n"].tolist() == [0, 1]
-    with pytest.raises(Contradiction, match=r"records-000002\.jsonl: missing, though the ledger vouches for it"):
+    with pytest.raises(Contradiction, match=r"records-000002\.jsonl: it is missing, the ledger vouches for 18"):
         next(frames)
 
 
@@ -234,14 +248,30 @@ def test_a_published_file_of_another_length_is_refused(tmp_path, bytes_left):
     """Cut or grown since: what the ledger does not vouch for is not handed out as records."""
     folder = fill(tmp_path / "out", [{"n": 1}])
     (folder / "records-000001.jsonl").write_bytes((b'{"n": 1}\n' * 9)[:bytes_left])
-    with pytest.raises(Contradiction, match=rf"has {bytes_left} bytes, the ledger vouches for 9"):
+    with pytest.raises(Contradiction, match=rf"it has {bytes_left} bytes, the ledger vouches for 9"):
         list(read_records(folder))
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+def test_packed_files_are_read_like_plain_ones(tmp_path, compress):
+    """How a segment is packed does not show in its records."""
+    folder = fill(tmp_path / "out", [{"n": n} for n in range(7)], compress=compress)
+    assert [n for frame in read_records(folder) for n in frame["n"]] == list(range(7))
+
+
+@given(st.lists(st.booleans()))
+def test_replaced_records_are_left_out_and_no_others(is_replaced):
+    """Ranges of record numbers, in order and apart, are cut out of the lines wherever they lie."""
+    lines = [b"%d" % number for number in range(len(is_replaced))]
+    ranges = [(number, 1) for number, replaced in enumerate(is_replaced) if replaced]
+    left = [line for line, replaced in zip(lines, is_replaced, strict=True) if not replaced]
+    assert list(without(iter(lines), ranges)) == left
 
 
 def test_a_frame_of_no_rows_is_refused_at_once(tmp_path):
     """It would end the reading before its start, silently."""
     with pytest.raises(ValueError, match=r"chunk_records is 0, expected 1 or more"):
-        read_records(tmp_path, 0)
+        read_records(tmp_path, chunk_records=0)
 
 
 def test_records_without_a_key_are_rows_too(tmp_path):

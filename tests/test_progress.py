@@ -27,12 +27,13 @@ def busy() -> Tally:
         rows_read=3000,
         settled_before=Counter({RowState.DONE: 1200, RowState.EMPTY: 3}),
         requests=1650,
+        records=15_000,
         retries=41,
         cache_hits=12,
         statuses=Counter({200: 1600, 429: 41, 404: 9}),
     )
     for number in range(1500):
-        tally.settle(Outcome(str(number), RowState.DONE, records=10))
+        tally.settle(Outcome(str(number), RowState.DONE))
     for number in range(9):
         tally.settle(Outcome(str(number), RowState.REFUSED, "404 Not Found"))
     tally.settle(Outcome("x", RowState.GAVE_UP, "500 after 8 attempts"))
@@ -42,8 +43,8 @@ def busy() -> Tally:
 def test_the_live_line():
     """Rows carried so far, records, requests and their speed; caches and failures where there are any."""
     assert progress_line("air", Tally(), 0.0) == "air: 0 of 0+ rows · 0 records · 0 requests, 0.0/s"
-    one = Tally(rows_read=2, is_read_whole=True, requests=1)
-    one.settle(Outcome("a", RowState.DONE, records=1))
+    one = Tally(rows_read=2, is_read_whole=True, requests=1, records=1)
+    one.settle(Outcome("a", RowState.DONE))
     assert progress_line("air", one, 0.25) == "air: 1 of 2 rows · 1 record · 1 request, 0.2/s"
     assert progress_line("air", busy(), 19.84) == (
         "air: 2,713 of 3,000+ rows · 15,000 records · 1,650 requests, 19.8/s · 12 from the cache · 10 failed"
@@ -52,8 +53,8 @@ def test_the_live_line():
 
 def test_the_summary_of_a_good_run():
     """Three lines say that all is well."""
-    tally = Tally(rows_read=1, is_read_whole=True, requests=1, statuses=Counter({200: 1}))
-    tally.settle(Outcome("a", RowState.DONE, records=1))
+    tally = Tally(rows_read=1, is_read_whole=True, requests=1, records=1, statuses=Counter({200: 1}))
+    tally.settle(Outcome("a", RowState.DONE))
     assert summary(report(tally)) == (
         "air: 1 row = 1 done\n"
         "  1 record added to data/air in 12.3 s\n"

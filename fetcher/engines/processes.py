@@ -24,7 +24,7 @@ from fetcher.engines.worker import Answer, Done, Item, Raised, Result, Unusable,
 from fetcher.errors import JobError, Quarantined, RunStopped
 
 BATCH_ITEMS = 16
-BATCH_S = 0.02
+BATCH_S = 0.01
 """A batch is worth so many seconds of work: enough to make the hop cheap, too little to be waited for."""
 
 BATCH_GRACE_S = 1.0

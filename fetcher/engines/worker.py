@@ -5,6 +5,7 @@ where a pickle of the whole batch would cost its neighbours, or the pipe that al
 """
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import pickle
@@ -71,8 +72,15 @@ def prepare(shared_notes: "ctypes.Array[ctypes.c_double]", work: bytes) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     print_to_stderr()
     die_with_parent()
+    tune_garbage_collection()
     with suppress(Exception):  # the first batch tries again, and can tell the parent
         loaded(work)
+
+
+def tune_garbage_collection() -> None:
+    """Decoding a large answer makes many objects and no garbage; measured, looking for it takes longer than decoding."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def print_to_stderr() -> None:

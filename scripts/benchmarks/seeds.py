@@ -10,7 +10,6 @@ always answered 500; nobody asks for it twice here.
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import statistics
@@ -55,7 +54,7 @@ def by_requests(url: str, folder: Path, threads: int) -> float:
 def by_fetcher(url: str, folder: Path) -> float:
     """fetcher with everything on: limits, cache, ledger, worker processes, sealed file."""
     from fetcher.job.load import load_job
-    from fetcher.launch import run
+    from fetcher.launch import own_process, run
     from fetcher.tally import Tally
 
     first_request = 0.0
@@ -77,8 +76,8 @@ def by_fetcher(url: str, folder: Path) -> float:
         "write.folder": f"'{folder}'",
     }
     job = load_job(JOB, os.environ, [f"{key}={value}" for key, value in settings.items()])
-    gc.freeze()  # as the command line does
-    report = run(job, watch)
+    own_process()  # as the command line does
+    report = run(job, watch=watch)
     assert report.tally.requests == DAYS and report.tally.failed == 1, report
     return (folder / "records-000001.jsonl").stat().st_ctime - first_request
 
