@@ -78,7 +78,7 @@ def prepare(shared_notes: "ctypes.Array[ctypes.c_double]", work: bytes) -> None:
 
 
 def tune_garbage_collection() -> None:
-    """Decoding a large answer makes many objects and no garbage; measured, looking for it takes longer than decoding."""
+    """Decoding makes many objects and no garbage; measured, looking for it takes longer than the decoding itself."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +82,7 @@ def quiet_environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-@pytest.fixture
-def serve() -> Iterator[object]:
-    """`serve("--limit", "none")` starts the built-in API; it ends with the test."""
+def serving() -> Iterator[Callable[..., Api]]:
     with ExitStack() as stack:
 
         def start(*arguments: str) -> Api:
@@ -96,6 +94,18 @@ def serve() -> Iterator[object]:
             return Api(process.stdout.readline().strip())
 
         yield start
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Api]]:
+    """`serve("--limit", "none")` starts the built-in API; it ends with the test."""
+    yield from serving()
+
+
+@pytest.fixture(scope="module")
+def serve_module() -> Iterator[Callable[..., Api]]:
+    """The same, for all tests of a file together."""
+    yield from serving()
 
 
 @pytest.fixture

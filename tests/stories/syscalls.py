@@ -74,7 +74,9 @@ def call_counts(job: Path) -> dict[str, int]:
     log = job.parent / "calls.log"
     traced = ["strace", "-f", "--seccomp-bpf", "-e", f"trace={','.join(CALLS)}", "-o", str(log), *program(job)]
     subprocess.run(traced, check=True, capture_output=True, timeout=DEADLINE_S)
-    by_thread = collections.Counter(match.groups() for line in log.open() if (match := CALL.match(line)))
+    by_thread = collections.Counter(
+        match.groups() for line in log.read_text().splitlines() if (match := CALL.match(line))
+    )
     return {call: max((n for (_, name), n in by_thread.items() if name == call), default=0) for call in CALLS}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from fetcher.model import Request
 from fetcher.testing.air_temperature import canonical_hash, load_plan
+from tests.stories.kills import survive
 
 STEP_60 = (33993, "1a18dbe5c0d2e80c443dfb6543731dca49217c2b65bbf748841b5ea101489134")
 SEED = 20190415
@@ -173,3 +174,10 @@ def test_a_second_run_leaves_at_once_and_sends_nothing(serve, start, fetcher, hu
     assert len(ran.err.splitlines()) == 1
     assert "another run holds" in ran.err
     assert json.dumps(other.stats()["by_date"]) == "{}"
+
+
+def test_a_job_that_is_killed_thirty_times_is_exact(tmp_path):
+    """Each run is killed soon after its first new request; left alone, the job ends, every record there once."""
+    story = survive(tmp_path, kills=30, seed=SEED)
+
+    assert story.fault == ""

@@ -1,0 +1,171 @@
+"""A feed for stories: a server in a thread of the test, whose answers the test changes while it lives; and its job."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web
+
+from fetcher.ledger import LedgerView
+from fetcher.model import RowState
+
+FIRST = date(2019, 1, 1)
+JOB = """\
+name = "feed"
+[read.dates]
+from = "{first}"
+to = "{last}"
+[fetch]
+base_url = "{url}"
+url = "/days"
+query = {{ date = "{{date}}" }}
+[fetch.retries]
+attempts = 2
+first_wait = "1 ms"
+[parse]
+records = "items[]"
+[write]
+folder = "out"
+"""
+SLOW_PARSER = """\
+import json
+import time
+
+def parse(body, row):
+    time.sleep({seconds})
+    yield from json.loads(body)["items"]
+"""
+
+Answer = Callable[[str], web.Response | Awaitable[web.Response]]
+"""The answer for a day, `2019-01-01`."""
+
+
+def records(day: str, revision: int = 1) -> list[dict]:
+    """What a day holds."""
+    return [{"day": day, "number": number, "revision": revision} for number in range(3)]
+
+
+def published(day: str, revision: int = 1) -> web.Response:
+    """A day that is out."""
+    return web.json_response({"items": records(day, revision)})
+
+
+def not_out(_: str = "") -> web.Response:
+    """A day that is not out yet."""
+    return web.json_response({"items": []})
+
+
+def failing(_: str = "") -> web.Response:
+    """A bad moment."""
+    return web.Response(status=500)
+
+
+@dataclass
+class Feed:
+    """`asked` are the days that requests came for, in the order of their coming; `answer` may be changed."""
+
+    answer: Answer
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        day = request.query["date"]
+        self.asked.append(day)
+        answer = self.answer(day)
+        return await answer if isinstance(answer, Awaitable) else answer
+
+    def taken(self) -> list[str]:
+        """The days asked for since this was last called."""
+        asked, self.asked = self.asked, []
+        return asked
+
+
+@contextmanager
+def serving(answer: Answer = published) -> Iterator[Feed]:
+    """A feed while the `with` lasts."""
+    feed, loop, ready = Feed(answer), asyncio.new_event_loop(), threading.Event()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_get("/{path}", feed.respond)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        feed.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    ready.wait()
+    try:
+        yield feed
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def days(count: int) -> list[str]:
+    """The first days of the job, oldest first."""
+    return [str(FIRST + timedelta(number)) for number in range(count)]
+
+
+def make_job(folder: Path, url: str, count: int = 10, more: str = "") -> Path:
+    """A job over the first `count` days; `more` is TOML behind its last section, `[write]`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job = folder / "job.toml"
+    job.write_text(JOB.format(first=FIRST, last=FIRST + timedelta(count - 1), url=url) + more)
+    return job
+
+
+def parse_slowly(job: Path, seconds: float) -> str:
+    """An override: parse in workers, an answer in so many seconds."""
+    (job.parent / "slow.py").write_text(SLOW_PARSER.format(seconds=seconds))
+    job.write_text(job.read_text().replace('records = "items[]"', 'function = "slow.py:parse"'))
+    return "parse.workers=2"
+
+
+def sets(*overrides: str) -> list[str]:
+    """`--set A --set B`"""
+    return [part for override in overrides for part in ("--set", override)]
+
+
+def expected(count: int, revision: int = 1) -> list[dict]:
+    """All records of the job over that many days."""
+    return [record for day in days(count) for record in records(day, revision)]
+
+
+def in_order(found: list[dict]) -> list[dict]:
+    """By day and number, as `expected` has them."""
+    return sorted(found, key=lambda record: (record["day"], record["number"], record["revision"]))
+
+
+def states(folder: Path) -> dict[RowState, int]:
+    """Rows by state, from the ledger of a job's folder."""
+    with LedgerView(folder / ".fetcher" / "ledger.sqlite") as ledger:
+        found: dict[RowState, int] = {}
+        for (state, _), count in ledger.counts().items():
+            found[state] = found.get(state, 0) + count
+    return found
+
+
+def manifest_faults(folder: Path) -> list[str]:
+    """Where `manifest.json` and the files beside it differ."""
+    told = json.loads((folder / "manifest.json").read_text())
+    sizes = {path.name: path.stat().st_size for path in folder.glob("records-*")}
+    faults = [] if {file["name"]: file["bytes"] for file in told["files"]} == sizes else [f"files: {told} {sizes}"]
+    return faults + ([] if told["records"] == sum(file["records"] for file in told["files"]) else ["sum"])
+
+
+def noon_zone() -> str:
+    """A time zone where it is about noon: no story there runs over midnight."""
+    offset = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
