@@ -48,6 +48,7 @@ ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason
     digest = excluded.digest, revision = excluded.revision, not_before = excluded.not_before,
     settled_at = excluded.settled_at
 """
+STATES = {str(state): state for state in RowState}
 SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)"
 STANDINGS = """
 SELECT key, state, not_before, records, first_record, digest, revision, settled_at FROM rows WHERE key IN ({marks})
@@ -129,7 +130,7 @@ class LedgerView:
     def standings(self, keys: Sequence[str]) -> Mapping[str, Standing]:
         """What earlier runs know of these rows; rows never settled are absent. At most a few hundred keys a call."""
         found = self._reader.execute(STANDINGS.format(marks=",".join("?" * len(keys))), keys)
-        return {key: Standing(RowState(state), *rest) for key, state, *rest in found}
+        return {key: Standing(STATES[state], *rest) for key, state, *rest in found}
 
     def segments(self) -> list[Segment]:
         """Every segment, in order of number."""

@@ -5,13 +5,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 
 Value = str | int | float | bool | date | datetime | None
 """What a slot of a template can be filled with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One unit of work: what to ask about. `key` is stable over runs and is what the ledger knows the row by.
 
     A recent row is asked for again although it is settled: its answer may still change, or may not be there yet.
@@ -72,9 +72,8 @@ FAILED = frozenset({RowState.REFUSED, RowState.GAVE_UP, RowState.QUARANTINED})
 """States that make a run exit 3."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a row stands: its state, and the records that stand for it.
+class Standing(NamedTuple):
+    """Where a row stands: its state, and the records that stand for it. A tuple, for there are a million of them.
 
     Nothing may be sent for it before `not_before`; both times are epoch seconds. `digest` is the SHA-256 over the
     lines of its records, which are `records` in a row from number `first_record` on, and `revision` counts how often

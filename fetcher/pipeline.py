@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -47,6 +47,10 @@ SOURCES = {
     Verdict.ASK_ANEW: Source.API_ONLY,
     Verdict.REPARSE: Source.KEPT_ONLY,
 }
+
+
+OUTDATED = frozenset({RowState.WAITING, RowState.GAVE_UP})
+"""States that an answer may be kept from before of: the day was not out then, or a second look at it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:
     """The job's rows at a time (epoch seconds), under the keys that the ledger knows them by."""
     generation = generation_of(ledger, fetch_fingerprint(job))
     for row in date_rows(job.read.dates, datetime.fromtimestamp(now, UTC)):
-        yield row if generation == 1 else replace(row, key=f"{row.key}#{generation}")
+        yield row if generation == 1 else row._replace(key=f"{row.key}#{generation}")
 
 
 async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
@@ -210,9 +214,15 @@ async def errands_of(rows: Iterator[Row], options: RunOptions, around: Surroundi
                 case Verdict.LEAVE_WAITING:
                     tally.not_before = max(tally.not_before, standing.not_before if standing else 0.0)
                 case asked:
-                    yield Errand(row, SOURCES[asked], standing)
+                    yield Errand(row, source_of(asked, standing), standing)
         await asyncio.sleep(0)
     tally.is_read_whole = True
+
+
+def source_of(asked: Verdict, standing: Standing | None) -> Source:
+    """Where the answer to a row that is asked for may come from."""
+    is_outdated = asked is Verdict.ASK and standing is not None and standing.state in OUTDATED
+    return Source.API_ONLY if is_outdated else SOURCES[asked]
 
 
 def came(errand: Errand, parsed: Parsed, attempts: int) -> Outcome:

@@ -82,7 +82,8 @@ def summary(report: Report) -> str:
     earlier = f" ({before:,} of them in earlier runs)" if before else ""
     lines = [
         f"{report.job}: {counted(tally.rows_read, 'row')} = {sums}{earlier}",
-        f"  {counted(tally.records, 'record')} added to {report.folder} in {report.elapsed_s:.1f} s",
+        f"  {counted(tally.records, 'record')} added to {report.folder} in {report.elapsed_s:.1f} s"
+        f"; {counted(tally.commits, 'commit')} took {share(tally.commit_s, report.elapsed_s)} of it",
         f"  {counted(tally.requests, 'request')} ({counted(tally.retries, 'retry', 'retries')}), "
         f"{counted(tally.cache_hits, 'answer')} from the cache",
     ]
@@ -105,6 +106,11 @@ def summary(report: Report) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 request`, `2 requests`, `1,000 retries`"""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def share(part: float, whole: float) -> str:
+    """`2.5%`"""
+    return f"{part / whole:.1%}" if whole else "0.0%"
 
 
 def on_screen(text: str) -> str:

@@ -31,6 +31,7 @@ class Tally:
     bytes_received: int = 0
     bytes_written: int = 0
     commits: int = 0
+    commit_s: float = 0.0
     not_before: float = 0.0
 
     def settle(self, outcome: Outcome) -> None:

@@ -21,18 +21,21 @@ def date_rows(dates: Dates, now: datetime) -> Iterator[Row]:
     first, last = calendar_day(dates.from_, today), calendar_day(dates.to, today)
     fixed_before = today - timedelta(days=dates.lookback) if dates.lookback else date.max
     # Ordinals, because the calendar may end within the last window.
-    shift = first.toordinal() % dates.every if isinstance(dates.from_, DayOffset) else 0
-    begins = range(first.toordinal() - shift, last.toordinal() + 1, dates.every)
-    for begin in begins if dates.order == "oldest" else reversed(begins):
+    ends = first.toordinal(), last.toordinal()
+    shift = ends[0] % dates.every if isinstance(dates.from_, DayOffset) else 0
+    begins = range(ends[0] - shift, ends[1] + 1, dates.every)
+    if dates.order == "newest":
+        begins = begins[::-1]
+    if dates.every == 1:
+        for day in map(date.fromordinal, begins):
+            yield Row(day.isoformat(), {"date": day}, day >= fixed_before)
+        return
+    for begin in begins:
         whole = begin + dates.every - 1
-        start = max(first, date.fromordinal(max(begin, 1)))
-        end = date.fromordinal(min(whole, last.toordinal()))
-        still_grows = whole > last.toordinal() and isinstance(dates.to, DayOffset)
-        is_recent = still_grows or end >= fixed_before
-        if dates.every == 1:
-            yield Row(start.isoformat(), {"date": start}, is_recent)
-        else:
-            yield Row(f"{date.fromordinal(max(begin, 1))}+{dates.every}d", {"start": start, "end": end}, is_recent)
+        start, end = date.fromordinal(max(begin, ends[0])), date.fromordinal(min(whole, ends[1]))
+        still_grows = whole > ends[1] and isinstance(dates.to, DayOffset)
+        key = f"{date.fromordinal(max(begin, 1))}+{dates.every}d"
+        yield Row(key, {"start": start, "end": end}, still_grows or end >= fixed_before)
 
 
 def calendar_day(day: Day, today: date) -> date:

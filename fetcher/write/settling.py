@@ -1,7 +1,6 @@
 """What the ledger will say of a row: which of its records are new, and which older ones they replace. Pure."""
 
 import hashlib
-from dataclasses import replace
 
 from fetcher.ledger import Settled
 from fetcher.model import Outcome, RowState, Standing
@@ -25,5 +24,5 @@ def settled(outcome: Outcome, first_record: int, now: float) -> tuple[Settled, b
         revision = before.revision + 1 if before and before.digest else 1
         standing = Standing(outcome.state, 0.0, outcome.records, first_record, digest, revision)
         superseded = (before.first_record, before.records) if before and before.records else None
-    standing = replace(standing, state=outcome.state, not_before=outcome.not_before, settled_at=now)
+    standing = standing._replace(state=outcome.state, not_before=outcome.not_before, settled_at=now)
     return Settled(outcome.row_key, standing, outcome.reason, outcome.attempts, superseded), lines

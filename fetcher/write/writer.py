@@ -87,10 +87,12 @@ class Writer:
         is_last = False
         while not is_last:
             batch, is_last = await self._gather()
+            began = asyncio.get_running_loop().time()
             try:
                 await self._commit(batch, is_last)
             except OSError as error:
                 raise DiskFailed(f"{self._layout.folder}: {error}; nothing after the last commit is kept") from error
+            self._tally.commit_s += asyncio.get_running_loop().time() - began
 
     async def _gather(self) -> tuple[list[Outcome], bool]:
         first = await self._queue.get()

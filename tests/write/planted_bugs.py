@@ -353,9 +353,7 @@ def revision_overwrites_nothing(plant: Plant) -> None:
         if row.superseded:
             plant.ran()
             first, records = row.superseded
-            row = dataclasses.replace(
-                row, standing=dataclasses.replace(row.standing, first_record=first, records=records)
-            )
+            row = dataclasses.replace(row, standing=row.standing._replace(first_record=first, records=records))
         return row, lines
 
     plant.function("settled", settled)
