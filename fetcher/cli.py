@@ -1,5 +1,6 @@
 """The command line. Heavy packages are imported inside the command that needs them: `--help` answers at once."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ Exit codes:
   130, 143  interrupted; run again to go on
 """
 
+INTERRUPTED = 130
+
 JOB = click.argument("job", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; the value is TOML.")
 
@@ -35,6 +38,7 @@ SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", hel
 @click.version_option(package_name="polite-fetcher", prog_name="fetcher")
 def main() -> None:
     """Bring every record of a rate-limited HTTP API home: politely, at full speed, exactly once."""
+    open_closed_streams()
 
 
 @main.command()
@@ -64,9 +68,8 @@ def run(job: Path, overrides: tuple[str, ...], **chosen: str | bool | None) -> N
     loaded_job = loaded(job, overrides)
     if jitter_s := seconds("--jitter", chosen["jitter"]):
         import random
-        import time
 
-        time.sleep(random.uniform(0.0, jitter_s))
+        wait_for_turn(loaded_job.name, random.uniform(0.0, jitter_s))
     sys.exit(run_shown(loaded_job, options))
 
 
@@ -181,8 +184,6 @@ def demo(step: str, folder: Path, overrides: tuple[str, ...]) -> None:
 
 def loaded(path: Path, overrides: tuple[str, ...]) -> "LoadedJob":
     """The job, or its faults on the screen and exit code 78."""
-    import os
-
     from fetcher.errors import JobError
     from fetcher.job.load import load_job
 
@@ -205,16 +206,49 @@ def seconds(option: str, text: str | bool | None) -> float | None:
         raise click.BadParameter(str(error), param_hint=option) from error
 
 
+def wait_for_turn(job: str, wait_s: float) -> None:
+    """Sleep before a run, and say for how long."""
+    import time
+
+    with told_errors():
+        tell(f"{job}: begins in {wait_s:,.0f} s")
+        time.sleep(wait_s)
+
+
 @contextmanager
 def told_errors() -> Iterator[None]:
-    """Errors that fetcher raises on purpose become one line and their exit code."""
+    """Errors that fetcher raises on purpose become one line and their exit code; Ctrl-C becomes 130."""
     from fetcher.errors import FetcherError
 
     try:
         yield
     except FetcherError as error:
-        click.echo(f"fetcher: {error}", err=True)
+        tell(f"fetcher: {error}")
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def open_closed_streams() -> None:
+    """Give standard streams that were closed to nowhere.
+
+    The next file that is opened would take their numbers, and get what was meant for the screen.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (for the whole life)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def tell(text: str) -> None:
+    """A line on standard error. Where nobody reads on, as behind `| head`, the exit code is what still counts."""
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what is left in the buffer would fail the interpreter's end
 
 
 def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
@@ -231,5 +265,5 @@ def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
         report = run_job(job, options, watch(job.name, is_terminal()))
         if report.stopped and not report.tally.settled_now:
             raise report.stopped
-        click.echo(summary(report), err=True)
+        tell(summary(report))
         return report.exit_code
