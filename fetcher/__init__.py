@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fetcher.export import read_records as read_records
-    from fetcher.job.load import load_job as load_job
+    from fetcher.launch import load_job as load_job
     from fetcher.launch import run as run
 
-_HOMES = {"load_job": "fetcher.job.load", "read_records": "fetcher.export", "run": "fetcher.launch"}
+_HOMES = {"load_job": "fetcher.launch", "read_records": "fetcher.export", "run": "fetcher.launch"}
 
 __all__ = ["load_job", "read_records", "run"]
 

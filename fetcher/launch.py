@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from fetcher.errors import Busy, DiskFailed, Fault, FetcherError, JobError
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
+from fetcher.job.load import load_job as read_job
 from fetcher.ledger import Ledger
 from fetcher.model import RowState
 from fetcher.pipeline import Surroundings, requests_seen, run_pipeline
@@ -77,6 +78,14 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
         if not (options.reparse and (stopped or number)):
             ledger.remember("parse", parsed_by)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
+
+
+def load_job(path: str | Path, overrides: Sequence[str] = ()) -> LoadedJob:
+    """The job in a file, `${NAME}` filled from the environment; `overrides` are `KEY=VALUE`, the value as TOML.
+
+    Raises `JobError` with every fault that can be known without a request.
+    """
+    return read_job(path, os.environ, overrides)
 
 
 def own_process() -> None:

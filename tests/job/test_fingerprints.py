@@ -14,10 +14,10 @@ FUNCTION = ('records = "items[].readings[]"', 'function = "readings.py:parse"')
     ("override", "is_changed"),
     [
         ('fetch.url="/v2"', True),
-        ('fetch.base_url="https://other.example.org"', True),
         ('fetch.query.date="{date:%Y}"', True),
         ("fetch.query.page=1", True),
         ('fetch.headers.Accept="text/plain"', True),
+        ('fetch.base_url="https://other.example.org"', False),
         ('fetch.timeout="1 s"', False),
         ('fetch.limits.rate="1/s"', False),
         ('name="other"', False),
@@ -25,7 +25,7 @@ FUNCTION = ('records = "items[].readings[]"', 'function = "readings.py:parse"')
     ],
 )
 def test_the_fetch_fingerprint_changes_with_the_requests_alone(load, override, is_changed):
-    """A slower limit asks for nothing again; another address does."""
+    """A slower limit asks for nothing again, nor does an API that has moved; another path does."""
     assert (fetch_fingerprint(load(overrides=[override])) != fetch_fingerprint(load())) is is_changed
 
 

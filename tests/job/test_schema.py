@@ -32,7 +32,7 @@ def test_defaults_are_written_as_a_job_file_writes_them():
 def test_keys_are_named_as_in_the_file():
     """`from` is a word of Python and a key of the file."""
     dates = job_schema()["$defs"]["Dates"]
-    assert set(dates["properties"]) == {"from", "to", "every", "timezone"}
+    assert set(dates["properties"]) == {"from", "to", "every", "timezone", "lookback", "order"}
     assert dates["required"] == ["from"]
     assert job_schema()["required"] == ["name", "read", "fetch", "parse", "write"]
 

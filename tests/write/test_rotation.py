@@ -18,9 +18,9 @@ class Rotate:
     every: float | None = None
 
 
-def segment(length: int = 0, records: int = 0, opened_at: float = 0.0) -> Segment:
+def segment(length: int = 0, records: int = 0, opened_at: float = 0.0, packing: str = "none") -> Segment:
     """A segment that holds so much."""
-    return Segment(1, SegmentState.OPEN, length, records, "", opened_at)
+    return Segment(1, SegmentState.OPEN, packing, length, records, "", opened_at)
 
 
 LINES = st.lists(st.binary(max_size=30).map(lambda text: text.replace(b"\n", b" ") + b"\n"), max_size=12)
@@ -92,6 +92,21 @@ def test_the_limits_are_reached_exactly():
     assert not is_old(Rotate(every=60.0), 100.0, 159.9)
     assert is_old(Rotate(every=60.0), 100.0, 160.0)
     assert not is_old(Rotate(), 0.0, 1e12)
+
+
+@given(ROTATIONS, LINES, HELD, st.sampled_from(["gzip", "zstd"]))
+def test_a_packed_segment_is_cut_by_records_alone(rotation, lines, held, packing):
+    """Its bytes show only once they are packed: it takes whole lines, as many as its number of records leaves room."""
+    taken, count = cut(rotation, b"".join(lines), len(lines), segment(*held, packing=packing))
+    room = len(lines) if rotation.records is None else max(0, rotation.records - held[1])
+    assert count == min(len(lines), room)
+    assert taken == len(b"".join(lines[:count]))
+
+
+@given(LINES.filter(bool), st.sampled_from(["none", "gzip", "zstd"]))
+def test_a_segment_that_a_lower_limit_finds_overfull_takes_nothing_more(lines, packing):
+    """A job may be given a smaller `rotate.records` while a segment is open."""
+    assert cut(Rotate(records=3), b"".join(lines), len(lines), segment(9, 4, packing=packing)) == (0, 0)
 
 
 @given(LINES)

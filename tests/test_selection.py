@@ -1,0 +1,115 @@
+"""Which rows a run asks for: a table of what a person means, and rules that hold for every row."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.model import FAILED, SETTLED, Row, RowState, Standing
+from fetcher.selection import RunOptions, Verdict, verdict
+
+NOW = 1000.0
+ASKED = {Verdict.ASK, Verdict.ASK_ANEW}
+PLAIN, ONLY_FAILED, REPARSE = RunOptions(), RunOptions(only_failed=True), RunOptions(reparse=True)
+ROWS = st.builds(Row, st.just("2024-01-01"), st.just({}), st.booleans())
+STANDINGS = st.builds(
+    Standing,
+    st.sampled_from(RowState),
+    not_before=st.sampled_from([0.0, NOW - 1, NOW, NOW + 1, NOW + 86_400]),
+    records=st.integers(0, 3),
+    digest=st.sampled_from([b"", b"digest"]),
+)
+OPTIONS = st.builds(RunOptions, st.booleans(), st.booleans(), st.booleans(), st.none() | st.floats(1, 1e6))
+
+done, empty, refused = Standing(RowState.DONE, digest=b"x"), Standing(RowState.EMPTY, digest=b"y"), RowState.REFUSED
+TABLE = [
+    ("a new row is asked for", None, False, PLAIN, Verdict.ASK),
+    ("a done row is left", done, False, PLAIN, Verdict.LEAVE_SETTLED),
+    ("an empty row is left", empty, False, PLAIN, Verdict.LEAVE_SETTLED),
+    ("a refused row is left", Standing(refused), False, PLAIN, Verdict.LEAVE_SETTLED),
+    ("a row that gave up is asked for again", Standing(RowState.GAVE_UP), False, PLAIN, Verdict.ASK),
+    ("a row whose wait is over is asked for", Standing(RowState.WAITING, NOW), False, PLAIN, Verdict.ASK),
+    ("a row that waits is left", Standing(RowState.WAITING, NOW + 1), False, PLAIN, Verdict.LEAVE_WAITING),
+    ("a recent row is asked for anew", done, True, PLAIN, Verdict.ASK_ANEW),
+    ("a recent row was refused too early", Standing(refused), True, PLAIN, Verdict.ASK_ANEW),
+    ("a recent row that waits is left", Standing(RowState.WAITING, NOW + 1), True, PLAIN, Verdict.LEAVE_WAITING),
+    ("what a person gave up stays so", Standing(RowState.DISCARDED), False, PLAIN, Verdict.LEAVE_SETTLED),
+    ("what a person gave up stays so, recent", Standing(RowState.DISCARDED), True, PLAIN, Verdict.LEAVE_SETTLED),
+    ("a refused row is asked for by --only failed", Standing(refused), False, ONLY_FAILED, Verdict.ASK),
+    ("a new row is left by --only failed", None, False, ONLY_FAILED, Verdict.LEAVE_WAITING),
+    ("a recent row is left by --only failed", done, True, ONLY_FAILED, Verdict.LEAVE_SETTLED),
+    ("a waiting row is left by --only failed", Standing(RowState.WAITING), False, ONLY_FAILED, Verdict.LEAVE_WAITING),
+    ("a done row is parsed again", done, False, REPARSE, Verdict.REPARSE),
+    ("an empty row is parsed again", empty, False, REPARSE, Verdict.REPARSE),
+    ("a row that could not be parsed is", Standing(RowState.QUARANTINED), False, REPARSE, Verdict.REPARSE),
+    (
+        "a row that failed at its second look is",
+        Standing(RowState.GAVE_UP, digest=b"x"),
+        False,
+        REPARSE,
+        Verdict.REPARSE,
+    ),
+    ("a row without an answer is not", Standing(RowState.GAVE_UP), False, REPARSE, Verdict.LEAVE_WAITING),
+    ("a refused row is not", Standing(refused), False, REPARSE, Verdict.LEAVE_SETTLED),
+    ("a new row is not", None, False, REPARSE, Verdict.LEAVE_WAITING),
+]
+
+
+@pytest.mark.parametrize(
+    ("standing", "is_recent", "options", "expected"), [line[1:] for line in TABLE], ids=[line[0] for line in TABLE]
+)
+def test_a_row_is_treated_as_a_person_means_it(standing, is_recent, options, expected):
+    """The table is the rule."""
+    assert verdict(Row("2024-01-01", {}, is_recent), standing, options, NOW) is expected
+
+
+@given(ROWS, STANDINGS, OPTIONS)
+def test_no_row_is_asked_for_before_its_time(row, standing, options):
+    """A wait that a server asked for is never cut short, by no option, and to the second."""
+    if standing.not_before > NOW:
+        assert verdict(row, standing, options, NOW) not in ASKED
+
+
+@given(ROWS, STANDINGS, st.booleans())
+def test_settled_rows_are_left_alone_unless_their_answers_may_still_change(row, standing, as_is):
+    """Nothing is asked for twice; and what may change is asked of the API, not of what was kept."""
+    found = verdict(row, standing, RunOptions(as_is=as_is), NOW)
+    if standing.state in SETTLED and not row.is_recent:
+        assert found not in ASKED
+    if row.is_recent:
+        assert found is not Verdict.ASK
+
+
+@given(ROWS, STANDINGS | st.none(), OPTIONS)
+def test_parsing_again_sends_nothing(row, standing, options):
+    """Whatever else is asked for; and without it nothing is parsed again."""
+    found = verdict(row, standing, options, NOW)
+    if options.reparse:
+        assert found not in ASKED
+    else:
+        assert found is not Verdict.REPARSE
+
+
+@given(ROWS, STANDINGS | st.none())
+def test_only_failed_asks_for_failed_rows_alone(row, standing):
+    """All whose time has come."""
+    is_asked = verdict(row, standing, ONLY_FAILED, NOW) in ASKED
+    assert is_asked == (standing is not None and standing.state in FAILED and standing.not_before <= NOW)
+
+
+@given(ROWS, STANDINGS | st.none(), OPTIONS)
+def test_a_row_that_is_left_is_counted_where_it_stands(row, standing, options):
+    """Settled rows as settled, the others as waiting: the counts add up to the rows read."""
+    found = verdict(row, standing, options, NOW)
+    if found is Verdict.LEAVE_SETTLED:
+        assert standing is not None
+        assert standing.state in SETTLED
+    if found is Verdict.LEAVE_WAITING:
+        assert standing is None or standing.state not in SETTLED or standing.not_before > NOW
+
+
+def test_a_window_that_was_asked_for_before_it_was_over_is_asked_for_anew():
+    """Its last days were not in the answer, however long ago that was; once they were, it is left alone."""
+    window = Row("2024-01-01+7d", {}, final_from=500.0)
+    assert verdict(window, done._replace(settled_at=499.9), PLAIN, NOW) is Verdict.ASK_ANEW
+    assert verdict(window, done._replace(settled_at=500.0), PLAIN, NOW) is Verdict.LEAVE_SETTLED
+    assert verdict(window, Standing(RowState.DISCARDED), PLAIN, NOW) is Verdict.LEAVE_SETTLED

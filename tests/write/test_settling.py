@@ -1,0 +1,142 @@
+"""What becomes of a row that was asked again: properties over any sequence of outcomes of any rows."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.ledger import Settled
+from fetcher.model import Outcome, RowState, Standing
+from fetcher.write.settling import settled
+
+ANSWERS = [b"", b'{"n":1}\n', b'{"n":2}\n', b'{"n":1}\n{"n":2}\n', b'{"n":3}\n{"n":4}\n{"n":5}\n']
+CAME = (RowState.DONE, RowState.EMPTY)
+FAILURES = sorted(set(RowState) - set(CAME))
+KEYS = "abc"
+ANSWERED = st.sampled_from(ANSWERS).map(
+    lambda lines: Outcome("", RowState.DONE if lines else RowState.EMPTY, lines=lines, records=lines.count(b"\n"))
+)
+FAILED = st.builds(
+    Outcome,
+    st.just(""),
+    st.sampled_from(FAILURES),
+    st.sampled_from(["", "503"]),
+    not_before=st.sampled_from([0.0, 9e9]),
+)
+STORY = st.lists(st.tuples(st.sampled_from(KEYS), ANSWERED | FAILED, st.integers(0, 5)))
+
+
+@dataclass
+class Shelf:
+    """Rows and records as the writer and the ledger keep them."""
+
+    lines: list[bytes] = field(default_factory=list)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    superseded: list[tuple[int, int]] = field(default_factory=list)
+
+    def settle(self, key: str, outcome: Outcome, attempts: int = 1) -> tuple[Settled, bytes]:
+        """One more outcome of a row, after all that it has been through."""
+        told = Outcome(
+            key,
+            outcome.state,
+            outcome.reason,
+            outcome.lines,
+            outcome.records,
+            attempts,
+            outcome.not_before,
+            self.standings.get(key),
+        )
+        row, lines = settled(told, len(self.lines), 1000.0 + len(self.lines))
+        self.lines += lines.splitlines(keepends=True)
+        self.standings[key] = row.standing
+        if row.superseded:
+            self.superseded.append(row.superseded)
+        return row, lines
+
+    def held(self, key: str) -> bytes:
+        """The records that stand for a row."""
+        standing = self.standings[key]
+        return b"".join(self.lines[standing.first_record : standing.first_record + standing.records])
+
+
+@given(STORY)
+def test_a_row_stands_for_the_records_it_brought_home_last(story):
+    """Whatever answered or failed in between, and whatever other rows did."""
+    shelf, newest = Shelf(), dict.fromkeys(KEYS, b"")
+    for key, outcome, _ in story:
+        shelf.settle(key, outcome)
+        if outcome.state in CAME:
+            newest[key] = outcome.lines
+        assert all(shelf.held(known) == newest[known] for known in shelf.standings)
+
+
+@given(STORY)
+def test_every_record_belongs_to_one_row_or_to_one_revision(story):
+    """The ranges that stand and those that are superseded never overlap, and leave no record out."""
+    shelf = Shelf()
+    for key, outcome, _ in story:
+        shelf.settle(key, outcome)
+        ranges = [(held.first_record, held.records) for held in shelf.standings.values()] + shelf.superseded
+        taken = sorted(number for first, count in ranges for number in range(first, first + count))
+        assert taken == list(range(len(shelf.lines)))
+
+
+@given(STORY)
+def test_only_an_answer_that_differs_is_written(story):
+    """The same answer writes nothing and keeps range and revision; another one is the next revision of the row, and
+    supersedes exactly the range before it."""
+    shelf, newest = Shelf(), {}
+    for key, outcome, _ in story:
+        if outcome.state not in CAME:
+            shelf.settle(key, outcome)
+            continue
+        before, number = shelf.standings.get(key), len(shelf.lines)
+        row, lines = shelf.settle(key, outcome)
+        if newest.get(key) == outcome.lines:
+            assert before is not None
+            assert (lines, row.superseded) == (b"", None)
+            assert row.standing[2:7] == before[2:7]
+        else:
+            assert lines == outcome.lines
+            assert row.standing.revision == (before.revision + 1 if before and key in newest else 1)
+            assert row.superseded == ((before.first_record, before.records) if newest.get(key) else None)
+            assert (row.standing.records, row.standing.digest) == (outcome.records, hashlib.sha256(lines).digest())
+            assert row.standing.first_record == number
+        newest[key] = outcome.lines
+
+
+@given(STORY)
+def test_a_failure_keeps_what_was_brought_home(story):
+    """Its records, their digest and their revision stand; only where the row stands is news, and nothing is written."""
+    shelf = Shelf()
+    for key, outcome, _ in story:
+        before = shelf.standings.get(key, Standing(outcome.state))
+        row, lines = shelf.settle(key, outcome)
+        if outcome.state not in CAME:
+            assert (lines, row.superseded) == (b"", None)
+            assert row.standing == before._replace(
+                state=outcome.state, not_before=outcome.not_before, settled_at=row.standing.settled_at
+            )
+
+
+@given(STORY)
+def test_what_the_outcome_says_of_the_row_is_saved(story):
+    """State, reason, attempts and wait are those of the newest outcome, the time is now."""
+    shelf = Shelf()
+    for key, outcome, attempts in story:
+        now = 1000.0 + len(shelf.lines)
+        row, _ = shelf.settle(key, outcome, attempts)
+        assert (row.key, row.reason, row.attempts) == (key, outcome.reason, attempts)
+        standing = row.standing
+        assert (standing.state, standing.not_before, standing.settled_at) == (outcome.state, outcome.not_before, now)
+
+
+def test_a_wait_ends_with_the_answer():
+    """A row that was parked and then answered waits no longer, also where its answer is the old one."""
+    shelf = Shelf()
+    done = Outcome("a", RowState.DONE, lines=ANSWERS[1], records=1)
+    shelf.settle("a", done)
+    shelf.settle("a", Outcome("a", RowState.WAITING, "429", not_before=9e9))
+    row, _ = shelf.settle("a", done)
+    assert (row.standing.state, row.standing.not_before, row.standing.revision) == (RowState.DONE, 0.0, 1)
