@@ -1,8 +1,8 @@
 """Answers, kept in one SQLite file so that nothing is asked for twice.
 
 One writer at a time and many puts in one transaction: a put of its own costs a commit of its own. Reads go straight
-from the loop (measured: 7 to 26 microseconds; a hop to a thread costs more). Bodies are zstd. What is kept has survived a
-power cut (synchronous=FULL): an answer may have been paid for.
+from the loop (measured: 7 to 26 microseconds; a hop to a thread costs more). Bodies are zstd. What is kept has
+survived a power cut (synchronous=FULL): an answer may have been paid for.
 """
 
 import asyncio

@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 def test_a_file_cut_at_any_border_of_a_batch_is_a_whole_file(folder, name, batches):
     """What is vouched for after each commit can be read: the lines of all batches so far, in order."""
     packed = [PACKINGS[name].pack(b"".join(lines)) for lines in batches]
-    for number in range(len(batches) + 1):
+    for number in range(1, len(batches) + 1):
         path = folder / f"cut{PACKINGS[name].suffix}"
         path.write_bytes(b"".join(packed[:number]))
         with PACKINGS[name].lines(path) as lines:

@@ -92,7 +92,11 @@ CONTRADICTIONS = {
     ),
     "published one missing": (
         lambda layout: layout.published_path(LEDGER[0]).unlink(),
-        r"records-000001\.jsonl: expected 40 bytes, found None; put the file back from a backup",
+        r"records-000001\.jsonl: expected 40 bytes, found none; put the file back from a backup",
+    ),
+    "published one emptied": (
+        lambda layout: layout.published_path(LEDGER[0]).write_bytes(b""),
+        r"records-000001\.jsonl: expected 40 bytes, found 0",
     ),
     "published one shorter": (
         lambda layout: shorten(layout.published_path(LEDGER[0])),

@@ -96,7 +96,7 @@ def test_only_an_answer_that_differs_is_written(story):
         if newest.get(key) == outcome.lines:
             assert before is not None
             assert (lines, row.superseded) == (b"", None)
-            assert row.standing[2:7] == before[2:7]
+            assert row.standing[2:6] == before[2:6]
         else:
             assert lines == outcome.lines
             assert row.standing.revision == (before.revision + 1 if before and key in newest else 1)

@@ -29,7 +29,7 @@ class Story:
     def __init__(self, cut_at: int | None = None, fails: str = "") -> None:
         self.told: list[str] = []
         self.seen: set[bytes] = set()
-        self._cut_at, self._fails = cut_at, fails
+        self.cut_at, self._fails = cut_at, fails
         self.disk = ModelDisk(self.before)
         self.disk.plant(TARGET, OLD)
         self.disk.plant(DRAFT, b'{"fil')
@@ -39,7 +39,7 @@ class Story:
         """A reader looks; then the power goes, or the disk fails."""
         self.seen.add(self.disk.read(TARGET))
         self.told.append(operation)
-        if len(self.told) == self._cut_at:
+        if len(self.told) == self.cut_at:
             raise PowerCut
         if operation == self._fails:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
@@ -76,6 +76,7 @@ def test_a_power_cut_leaves_the_old_file_or_the_new_one(cut_at, seed):
     left = story.disk.read(TARGET)
     assert left in {OLD, b"".join(NEW)}
     assert cut_at <= OPERATIONS or left == b"".join(NEW)
+    story.told, story.cut_at = [], None
     asyncio.run(story.replace())
     assert story.disk.read(TARGET) == b"".join(NEW)
 
