@@ -258,8 +258,11 @@ def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
     from fetcher.launch import own_process
     from fetcher.launch import run as run_job
     from fetcher.progress import is_terminal, summary, watch
+    from fetcher.redaction import RedactingFilter
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RedactingFilter(job.secrets))
     own_process()
     with told_errors():
         report = run_job(job, options, watch(job.name, is_terminal()))

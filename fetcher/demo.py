@@ -1,5 +1,6 @@
 """The air-temperature job against the built-in API: the job file that is shipped, with what a test needs set anew."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def demo_overrides(url: str, folder: Path) -> tuple[str, ...]:
         f'fetch.limits.rate="{TEST_RATE}"',
         f'read.dates.from="{plan.first}"',
         f'read.dates.to="{plan.last}"',
-        f"write.folder='{folder.resolve()}'",
+        f"write.folder={json.dumps(str(folder.resolve()))}",
     )
 
 

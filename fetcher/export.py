@@ -1,6 +1,6 @@
 """Records out of a job's folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ import msgspec
 
 from fetcher.errors import Contradiction
 from fetcher.ledger import LedgerView, Segment, SegmentState
-from fetcher.write.packing import PACKINGS
-from fetcher.write.segments import Layout
+from fetcher.write.packing import DAMAGES, PACKINGS
+from fetcher.write.segments import MENDING, Layout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,13 +39,24 @@ def _frames(folder: Path, chunk_records: int, latest: bool) -> "Iterator[pd.Data
 
     decode = msgspec.json.Decoder(dict[str, object]).decode
     lines = published_lines(folder, latest)
-    while chunk := [decode(line) for line in islice(lines, chunk_records)]:
+    while chunk := _decoded(folder, decode, islice(lines, chunk_records)):
         frame = pd.DataFrame(chunk)
         for name in frame.columns[frame.dtypes == "float64"]:
             values = [record.get(name) for record in chunk]
             if any(type(value) is int and int(float(value)) != value for value in values):
                 frame[name] = pd.Series(values, dtype=object)
         yield frame
+
+
+def _decoded(
+    folder: Path, decode: Callable[[bytes], dict[str, object]], lines: Iterator[bytes]
+) -> list[dict[str, object]]:
+    try:
+        return [decode(line) for line in lines]
+    except msgspec.DecodeError as error:
+        raise Contradiction(
+            f"{folder}: a published line is no record ({error}); fetcher verify names its file"
+        ) from error
 
 
 def published_lines(folder: Path, latest: bool = False) -> Iterator[bytes]:
@@ -67,8 +78,11 @@ def segment_lines(layout: Layout, segment: Segment) -> Iterator[bytes]:
     if (size := layout.disk.size(path)) != segment.length:
         found = "it is missing" if size is None else f"it has {size} bytes"
         raise Contradiction(f"{path}: {found}, the ledger vouches for {segment.length}")
-    with PACKINGS[segment.packing].lines(path) as lines:
-        yield from lines
+    try:
+        with PACKINGS[segment.packing].lines(path) as lines:
+            yield from lines
+    except DAMAGES as error:
+        raise Contradiction(f"{path}: cannot be unpacked ({error}); {MENDING}") from error
 
 
 def without(lines: Iterator[bytes], ranges: list[tuple[int, int]]) -> Iterator[bytes]:

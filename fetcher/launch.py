@@ -22,6 +22,7 @@ from fetcher.job.load import load_job as read_job
 from fetcher.ledger import Ledger
 from fetcher.model import RowState
 from fetcher.pipeline import Surroundings, requests_seen, run_pipeline
+from fetcher.redaction import redacted
 from fetcher.selection import RunOptions
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
@@ -73,9 +74,13 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
         parsed_by = parse_fingerprint(job)
         check_parse_part(job, ledger, options, parsed_by)
         note_request_part(job, ledger)
+        if not options.reparse:
+            ledger.remember("parse", parsed_by)
         around = Surroundings(layout, ledger, tally, time.time, random.Random(), asyncio.Event(), asyncio.Event())
         stopped, number = asyncio.run(_run(job, options, around, watch))
-        if not (options.reparse and (stopped or number)):
+        if stopped:
+            stopped.args = (redacted(str(stopped), job.secrets),)
+        if options.reparse and not (stopped or number or around.drain.is_set()):
             ledger.remember("parse", parsed_by)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
 
@@ -110,22 +115,34 @@ def held(layout: Layout) -> Iterator[None]:
     try:
         make_folder(layout, layout.folder)
         make_folder(layout, layout.state)
+        check_one_file_system(layout)
         layout.state.chmod(0o700)
         lock = FileLock(layout.state / "lock", timeout=0, mode=0o600)
-        with lock:
-            yield
+        lock.acquire()
     except Timeout as error:
         raise Busy(f"another run holds {layout.folder}; nothing was sent or written") from error
     except OSError as error:
         raise DiskFailed(f"{layout.folder}: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def make_folder(layout: Layout, folder: Path) -> None:
-    """A folder that a power cut does not take away again, nor those above it."""
+    """A folder of the owner's alone that a power cut does not take away again, nor those above it."""
     if not folder.is_dir():
         make_folder(layout, folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         layout.disk.sync_folder(folder.parent)
+
+
+def check_one_file_system(layout: Layout) -> None:
+    """Raise `DiskFailed` where the state lies elsewhere: nothing could be published, or somebody has planted a link."""
+    if layout.state.is_symlink() or layout.state.stat().st_dev != layout.folder.stat().st_dev:
+        raise DiskFailed(
+            f"{layout.state}: expected a plain folder on the same file system as {layout.folder}; remove it"
+        )
 
 
 def check_parse_part(job: LoadedJob, ledger: Ledger, options: RunOptions, fingerprint: str) -> None:

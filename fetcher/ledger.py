@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 from fetcher.errors import Busy, Contradiction, DiskFailed
@@ -104,8 +105,9 @@ class Failure:
 class LedgerView:
     """A ledger that is only read, beside a run or without one: `with LedgerView(path) as ledger`.
 
-    Raises `Contradiction` for a file that is no ledger of this program's version, and at the end `Busy` where a run
-    has begun meanwhile, so that what was read may be torn.
+    All that is read is of one moment, also while a run goes on. Raises `Contradiction` for a file that is damaged or
+    no ledger of this program's version, and at the end `Busy` where a run has begun meanwhile, so that what was read
+    may be torn.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,17 +117,25 @@ class LedgerView:
         # A connection of any other kind would leave a journal behind where there was none; this one takes no lock.
         self._is_alone = not self._journal.exists()
         mode = "immutable=1" if self._is_alone else "mode=ro"
-        try:
-            self._reader = sqlite3.connect(f"{self._path.absolute().as_uri()}?{mode}", uri=True)
-            self._check_version(self._reader, least=1)
-        except sqlite3.DatabaseError as error:
-            raise self._unreadable(error) from error
+        with ExitStack() as opened:
+            try:
+                address = f"{self._path.absolute().as_uri()}?{mode}"
+                self._reader = opened.enter_context(closing(sqlite3.connect(address, uri=True)))
+                self._reader.execute("BEGIN")
+                self._check_version(self._reader, least=1)
+            except sqlite3.DatabaseError as error:
+                raise self._unreadable(error) from error
+            opened.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._reader.close()
-        if kind is None and self._is_alone and self._journal.exists():
-            raise Busy(f"a run began while {self._path} was read; do it again")
+        if not isinstance(error, sqlite3.DatabaseError | None):
+            return
+        if self._is_alone and self._journal.exists():
+            raise Busy(f"a run began while {self._path} was read; do it again") from error
+        if error:
+            raise self._unreadable(error) from error
 
     def standings(self, keys: Sequence[str]) -> Mapping[str, Standing]:
         """What earlier runs know of these rows; rows never settled are absent. At most a few hundred keys a call."""
@@ -196,7 +206,7 @@ class Ledger(LedgerView):
                 self._writer = opened.enter_context(closing(self._connect()))
                 self._migrate()
                 self._reader = self._connect()
-            except sqlite3.OperationalError as error:
+            except (sqlite3.OperationalError, OSError) as error:
                 raise DiskFailed(f"{self._path}: {error}") from error
             except sqlite3.DatabaseError as error:
                 raise self._unreadable(error) from error
@@ -214,13 +224,13 @@ class Ledger(LedgerView):
         with self._transaction() as writer:
             if keys is None:
                 return writer.execute(change, (state,)).rowcount
-            return sum(writer.execute(f"{change} AND key = ?", (state, key)).rowcount for key in keys)
+            return sum(writer.execute(f"{change} AND key = ?", (state, key)).rowcount for key in dict.fromkeys(keys))
 
     def commit(self, rows: Iterable[Settled], segments: Iterable[Segment]) -> None:
         """Settle rows and vouch for the bytes that hold their records, in one transaction."""
         rows = list(rows)
         held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at) for s in segments)
-        freed = ((*row.superseded, row.standing.first_record) for row in rows if row.superseded)
+        freed = ((*row.superseded, _taking_hold(row.standing)) for row in rows if row.superseded)
         with self._transaction() as writer:
             writer.executemany(SAVE_ROW, map(_columns, rows))
             writer.executemany("INSERT INTO superseded VALUES (?, ?, ?)", freed)
@@ -253,6 +263,12 @@ class Ledger(LedgerView):
         version = self._check_version(self._writer, least=0)
         if steps := "".join(MIGRATIONS[version:]):
             self._writer.executescript(f"BEGIN; {steps} PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;")
+
+
+def _taking_hold(revision: Standing) -> int:
+    """The record that has to be published before an older revision may be left out: where this one has none itself,
+    the last of those before it."""
+    return revision.first_record if revision.records else revision.first_record - 1
 
 
 def _columns(row: Settled) -> tuple[object, ...]:

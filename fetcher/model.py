@@ -14,12 +14,14 @@ Value = str | int | float | bool | date | datetime | None
 class Row(NamedTuple):
     """One unit of work: what to ask about. `key` is stable over runs and is what the ledger knows the row by.
 
-    A recent row is asked for again although it is settled: its answer may still change, or may not be there yet.
+    A recent row is asked for again although it is settled: its answer may still change, or may not be there yet. So
+    is one that was settled before `final_from` (epoch seconds): its last days had not been asked for then.
     """
 
     key: str
     values: Mapping[str, Value]
     is_recent: bool = False
+    final_from: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

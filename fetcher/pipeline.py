@@ -29,6 +29,7 @@ from fetcher.ledger import Ledger, LedgerView
 from fetcher.model import Outcome, Response, Row, RowState, Standing, Value
 from fetcher.parse.records import Parsed, Parsing, load, parse, parse_item
 from fetcher.read.dates import date_rows
+from fetcher.redaction import redacted
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
@@ -70,6 +71,7 @@ class Stations:
     client: Client
     parsing: Parsing
     engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
+    secrets: frozenset[str]
 
     async def carry(self, errand: Errand) -> Outcome | None:
         """How the row ends; None where nothing could be learned of it. Raises only what ends the run."""
@@ -81,7 +83,7 @@ class Stations:
         except NotKept:
             return None
         except RowError as error:
-            return failed(errand, error, attempts or error.attempts)
+            return failed(errand, error, attempts or error.attempts, self.secrets)
         return came(errand, parsed, attempts)
 
     async def _parse(self, response: Response, row: Row) -> Parsed:
@@ -164,7 +166,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitSt
     )
     if parsing.function:
         engine.warm_up()
-    return Stations(job.fetch, client, parsing, engine)
+    return Stations(job.fetch, client, parsing, engine, job.secrets)
 
 
 def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:
@@ -235,9 +237,9 @@ def came(errand: Errand, parsed: Parsed, attempts: int) -> Outcome:
     return Outcome(key, RowState.EMPTY, attempts=attempts, before=before)
 
 
-def failed(errand: Errand, error: RowError, attempts: int) -> Outcome:
-    """The outcome of a row that could not be done."""
-    row, not_before = errand.row, 0.0
+def failed(errand: Errand, error: RowError, attempts: int, secrets: frozenset[str]) -> Outcome:
+    """The outcome of a row that could not be done. Its reason may quote a server or a parser, and is written down."""
+    row, not_before, reason = errand.row, 0.0, redacted(str(error), secrets)
     match error:
         case Refused():
             state = RowState.WAITING if row.is_recent else RowState.REFUSED
@@ -249,7 +251,7 @@ def failed(errand: Errand, error: RowError, attempts: int) -> Outcome:
             state, not_before = RowState.WAITING, error.until
         case _:
             raise error
-    return Outcome(row.key, state, str(error), attempts=attempts, not_before=not_before, before=errand.before)
+    return Outcome(row.key, state, reason, attempts=attempts, not_before=not_before, before=errand.before)
 
 
 def generation_of(ledger: LedgerView, fingerprint: str) -> int:

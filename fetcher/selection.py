@@ -43,6 +43,7 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
         return Verdict.LEAVE_WAITING
     if options.only_failed:
         return Verdict.ASK if standing.state in FAILED else left
-    if row.is_recent:
+    may_change = row.is_recent or standing.settled_at < row.final_from
+    if may_change and standing.state is not RowState.DISCARDED:
         return Verdict.ASK_ANEW
     return left if is_settled else Verdict.ASK

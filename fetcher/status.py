@@ -11,7 +11,7 @@ from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.model import Row, RowState, Standing
 from fetcher.pipeline import CHUNK_ROWS, rows_of
-from fetcher.progress import REASONS_SHOWN, local_time
+from fetcher.progress import REASONS_SHOWN, local_time, on_screen
 
 GAPS_SHOWN = 20
 
@@ -65,7 +65,7 @@ def status(job: LoadedJob, now: float) -> Status:
     with view(job) as ledger:
         for row, standing in with_standings(rows_of(job, ledger, now), ledger):
             found.rows[standing.state if standing else RowState.WAITING] += 1
-            if standing:
+            if standing and standing.not_before > now:
                 found.not_before = max(found.not_before, standing.not_before)
             found.note_gap(row, standing)
         found.reasons = Counter({key: count for key, count in ledger.counts().items() if key[1]})
@@ -84,9 +84,10 @@ def status_text(job: str, found: Status) -> str:
     """The status for a screen or a mail."""
     counts = " + ".join(f"{count:,} {state}" for state in RowState if (count := found.rows[state]))
     lines = [f"{job}: {sum(found.rows.values()):,} rows = {counts or 'none'}"]
-    lines += [f"  {count:,} x {state}: {reason}" for (state, reason), count in found.reasons.most_common(REASONS_SHOWN)]
+    reasons = found.reasons.most_common(REASONS_SHOWN)
+    lines += [f"  {count:,} x {state}: {on_screen(reason)}" for (state, reason), count in reasons]
     if found.not_before:
-        lines.append(f"  nothing is sent before {local_time(found.not_before)}")
+        lines.append(f"  the last of the server's waits ends at {local_time(found.not_before)}")
     if found.gaps:
         shown = [gap.text() for gap in found.gaps[:GAPS_SHOWN]]
         more = f" and {len(found.gaps) - GAPS_SHOWN:,} more" if len(found.gaps) > GAPS_SHOWN else ""

@@ -1,6 +1,7 @@
 """Whether a job's ledger and files tell the same story, byte by byte. Reads everything and touches nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from fetcher.errors import Contradiction
 from fetcher.export import segment_lines
@@ -8,18 +9,20 @@ from fetcher.job.load import LoadedJob
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.status import view
-from fetcher.write.segments import PUBLISHED_NAME, Layout, check, published_name
+from fetcher.write.segments import PUBLISHED_NAME, Layout, check, check_sealed, published_name
 
 
 def problems(job: LoadedJob) -> Iterator[str]:
     """Everything that is wrong, a line each; nothing where all is well. Raises `Contradiction` where no ledger is."""
-    layout = layout_of(job)
-    with view(job) as ledger:
+    layout, opened = layout_of(job), view(job)
+    # In this order: what a run publishes meanwhile is known to the ledger before it has its name.
+    names = layout.disk.names(layout.folder)
+    with opened as ledger:
         segments = ledger.segments()
         yield from count_problems(ledger, segments)
     for segment in segments:
         yield from segment_problems(layout, segment)
-    yield from foreign_files(layout, segments)
+    yield from foreign_files(layout, names, segments)
 
 
 def count_problems(ledger: LedgerView, segments: list[Segment]) -> Iterator[str]:
@@ -30,20 +33,38 @@ def count_problems(ledger: LedgerView, segments: list[Segment]) -> Iterator[str]
 
 
 def segment_problems(layout: Layout, segment: Segment) -> Iterator[str]:
-    """Length, hash and number of records of one segment."""
-    is_published = segment.state is SegmentState.PUBLISHED
-    path = layout.published_path(segment) if is_published else layout.open_path(segment.number)
+    """Length and hash of one segment, and of a published one its number of records."""
     try:
-        check(layout.disk, path, segment)
-        if is_published and (lines := sum(1 for _ in segment_lines(layout, segment))) != segment.records:
-            yield f"{path}: holds {lines:,} lines, the ledger vouches for {segment.records:,} records"
+        if segment.state is SegmentState.SEALED:
+            check_sealed(layout, segment)
+        elif segment.length:
+            check(layout.disk, place_of(layout, segment), segment)
+        if segment.state is SegmentState.PUBLISHED:
+            yield from line_problems(layout, segment)
     except (Contradiction, OSError) as error:
         yield str(error)
 
 
-def foreign_files(layout: Layout, segments: list[Segment]) -> Iterator[str]:
-    """Files that look like records and that the ledger does not know."""
-    known = {published_name(segment) for segment in segments}
-    for name in layout.disk.names(layout.folder):
+def place_of(layout: Layout, segment: Segment) -> Path:
+    """Where a segment lies: a run may have published an open one since the ledger was read."""
+    growing, published = layout.open_path(segment.number), layout.published_path(segment)
+    if segment.state is SegmentState.PUBLISHED:
+        return published
+    is_moved = layout.disk.size(growing) is None and layout.disk.size(published) is not None
+    return published if is_moved else growing
+
+
+def line_problems(layout: Layout, segment: Segment) -> Iterator[str]:
+    """A published segment must hold as many lines as the ledger counts records."""
+    lines = sum(1 for _ in segment_lines(layout, segment))
+    if lines != segment.records:
+        path = layout.published_path(segment)
+        yield f"{path}: holds {lines:,} lines, the ledger vouches for {segment.records:,} records"
+
+
+def foreign_files(layout: Layout, names: list[str], segments: list[Segment]) -> Iterator[str]:
+    """Those of the files that look like records and that the ledger has not sealed."""
+    known = {published_name(segment) for segment in segments if segment.state is not SegmentState.OPEN}
+    for name in names:
         if PUBLISHED_NAME.fullmatch(name) and name not in known:
             yield f"{layout.folder / name}: the ledger knows no such segment; move it away"

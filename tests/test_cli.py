@@ -24,10 +24,13 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  demo    Run the air-temperature job against the built-in API.
-  run     Fetch every row of JOB that is not done yet.
-  schema  Print the JSON Schema of job files, for editors.
-  serve   Run the built-in API: a hundred days of air temperature, with faults and a rate limit.
+  demo      Run the air-temperature job against the built-in API.
+  failures  List the rows of a job that failed, ask for them again, or give them up for good.
+  run       Fetch every row of JOB that is not done yet.
+  schema    Print the JSON Schema of job files, for editors.
+  serve     Run the built-in API: a hundred days of air temperature, with faults and a rate...
+  status    Show where JOB stands: rows by state, gaps, waits.
+  verify    Check JOB's ledger against its files: lengths, hashes, counts, foreign files.
 
   Exit codes:
     0   every row accounted for, none failed

@@ -268,6 +268,83 @@ def test_replaced_records_are_left_out_and_no_others(is_replaced):
     assert list(without(iter(lines), ranges)) == left
 
 
+Answer = tuple[str, int]
+"""A row's key, and how many records it answers with."""
+
+
+def runs_of(folder: Path, runs: list[list[Answer]], per_file: int, compress: str, is_last_killed: bool = False) -> None:
+    """Runs in which rows answer, each time with other records; the last may die with its segment open."""
+    layout, number = Layout(folder, folder / ".fetcher"), 0
+    layout.state.mkdir(parents=True)
+
+    async def write(ledger: Ledger, outcomes: list[Outcome], is_killed: bool) -> None:
+        async with Writer(layout, Settings(Every(per_file), compress), ledger, Tally(), now=lambda: 0.0) as writer:
+            if is_killed:
+                return await writer._commit(outcomes, is_last=False)
+            serving = asyncio.create_task(writer.serve())
+            for outcome in outcomes:
+                await writer.put(outcome)
+            await writer.finish()
+            await serving
+
+    for place, answers in enumerate(runs, start=1):
+        with Ledger(layout.state / "ledger.sqlite") as ledger:
+            outcomes = []
+            for key, records in answers:
+                lines = b"".join(b'{"row":"%s","n":%d}\n' % (key.encode(), number + n) for n in range(records))
+                number += records
+                state, before = RowState.DONE if records else RowState.EMPTY, ledger.standings([key]).get(key)
+                outcomes.append(Outcome(key, state, lines=lines, records=records, before=before))
+            asyncio.run(write(ledger, outcomes, is_last_killed and place == len(runs)))
+
+
+RUN = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 4)).map(lambda answers: list(answers.items()))
+
+
+@settings(max_examples=40)
+@example([[("a", 2)], [("a", 0)]], 5, "none")
+@example([[("a", 3), ("b", 1)], [("a", 3)], [("b", 0), ("a", 1)]], 2, "zstd")
+@given(st.lists(RUN, max_size=4), st.integers(1, 5), st.sampled_from(["none", "gzip", "zstd"]))
+def test_latest_holds_each_rows_newest_records_and_no_others(runs, per_file, compress):
+    """Over any number of runs, files and packings; also where the newest answer is that there is nothing."""
+    newest: dict[str, list[int]] = {}
+    number = 0
+    for key, records in (answer for run in runs for answer in run):
+        newest[key] = list(range(number, number + records))
+        number += records
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "out"
+        runs_of(folder, runs or [[]], per_file, compress)
+        assert [n for frame in read_records(folder, chunk_records=2) for n in frame["n"]] == list(range(number))
+        latest = [n for frame in read_records(folder, chunk_records=2, latest=True) for n in frame["n"]]
+    assert latest == sorted(n for numbers in newest.values() for n in numbers)
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+def test_an_old_revision_stays_until_the_new_one_is_published(tmp_path, compress):
+    """A reader never finds a row gone because its newer records lie in an open segment; then it finds those alone."""
+    first, second = [("a", 2), ("b", 1)], [("a", 2)]
+    runs_of(tmp_path / "open", [first, second], 50, compress, is_last_killed=True)
+    assert [json.loads(line)["n"] for line in published_lines(tmp_path / "open", latest=True)] == [0, 1, 2]
+    runs_of(tmp_path / "whole", [first, second], 50, compress)
+    assert [json.loads(line)["n"] for line in published_lines(tmp_path / "whole", latest=True)] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("compress", ["gzip", "zstd"])
+@pytest.mark.parametrize("at", [0, 3, -1, -20])
+def test_a_packed_file_that_was_harmed_is_refused(tmp_path, compress, at):
+    """A byte that is another one: a contradiction, and no error of the packer's or of the decoder's."""
+    folder = fill(tmp_path / "out", [{"n": n} for n in range(7)], compress=compress)
+    path = next(folder.glob("records-000001*"))
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(
+        Contradiction, match=r"records-000001\S+ cannot be unpacked .*from a backup|fetcher verify names its file"
+    ):
+        list(read_records(folder))
+
+
 def test_a_frame_of_no_rows_is_refused_at_once(tmp_path):
     """It would end the reading before its start, silently."""
     with pytest.raises(ValueError, match=r"chunk_records is 0, expected 1 or more"):

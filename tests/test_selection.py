@@ -10,13 +10,14 @@ from fetcher.selection import RunOptions, Verdict, verdict
 NOW = 1000.0
 ASKED = {Verdict.ASK, Verdict.ASK_ANEW}
 PLAIN, ONLY_FAILED, REPARSE = RunOptions(), RunOptions(only_failed=True), RunOptions(reparse=True)
-ROWS = st.builds(Row, st.just("2024-01-01"), st.just({}), st.booleans())
+ROWS = st.builds(Row, st.just("2024-01-01"), st.just({}), st.booleans(), st.sampled_from([0.0, NOW / 2]))
 STANDINGS = st.builds(
     Standing,
     st.sampled_from(RowState),
     not_before=st.sampled_from([0.0, NOW - 1, NOW, NOW + 1, NOW + 86_400]),
     records=st.integers(0, 3),
     digest=st.sampled_from([b"", b"digest"]),
+    settled_at=st.sampled_from([0.0, NOW / 2, NOW]),
 )
 OPTIONS = st.builds(RunOptions, st.booleans(), st.booleans(), st.booleans(), st.none() | st.floats(1, 1e6))
 
@@ -73,9 +74,10 @@ def test_no_row_is_asked_for_before_its_time(row, standing, options):
 def test_settled_rows_are_left_alone_unless_their_answers_may_still_change(row, standing, as_is):
     """Nothing is asked for twice; and what may change is asked of the API, not of what was kept."""
     found = verdict(row, standing, RunOptions(as_is=as_is), NOW)
-    if standing.state in SETTLED and not row.is_recent:
+    may_change = row.is_recent or standing.settled_at < row.final_from
+    if standing.state in SETTLED and not may_change:
         assert found not in ASKED
-    if row.is_recent:
+    if may_change:
         assert found is not Verdict.ASK
 
 

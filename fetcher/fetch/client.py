@@ -18,6 +18,7 @@ from yarl import URL
 
 from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError
 from fetcher.fetch.cache import Cache
+from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
 from fetcher.fetch.hints import retry_after_s
 from fetcher.fetch.limits import Realm, Start, TooLong
 from fetcher.fetch.reach import Reach
@@ -71,7 +72,8 @@ class Client:
             connector=connector,
             trace_configs=[tracing],
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT},
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": OFFERED},
+            auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, self._settings.timeout)),
         )
         return self
@@ -183,16 +185,19 @@ class Client:
             return Response(answer.status, headers, body, self._retries.now())
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        chunks = []
-        left = self._settings.max_body
-        async for chunk in answer.content.iter_any():
-            left -= len(chunk)
-            if left < 0:
-                answer.close()
-                raise Refused(f"the body is larger than fetch.max_body = {self._settings.max_body} bytes")
-            chunks.append(chunk)
-        self._tally.bytes_received += self._settings.max_body - left
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        most = self._settings.max_body
+        try:
+            body = Body(answer.headers.get("Content-Encoding", ""), most)
+            async for piece in answer.content.iter_any():
+                self._tally.bytes_received += len(piece)
+                body.feed(piece)
+            return body.whole()
+        except TooLarge as error:
+            answer.close()
+            raise GaveUp(f"the body is larger than fetch.max_body = {most} bytes; raise it and run again") from error
+        except Damaged as error:
+            answer.close()
+            raise AttemptFailed(f"the answer cannot be decoded: {error}") from error
 
 
 def sent_once() -> aiohttp.ClientMiddlewareType:
@@ -225,5 +230,6 @@ def legible(text: str) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """An error's type and text on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    """An error's type and text on one line, without the address, which may hold a secret."""
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return " ".join(f"{type(error).__name__}: {text}".split())

@@ -5,8 +5,8 @@ that waits (`Realm`). What it must not know: requests, answers, retries.
 
 The rule: what counts is what the server sees, and it sees a start later than we made it. How much later lies between
 nothing and the round trip, so a start is held for the window's length, the headroom, and whatever its round trip took
-longer than the shortest one: no order in which the starts may have arrived breaks the window. A strict window trusts
-no shortest one and holds a start from its answer.
+longer than the shortest one, up to a tenth of the window. A strict window trusts no shortest one and holds a start
+from its answer.
 """
 
 import asyncio
@@ -46,10 +46,14 @@ class LimitSettings(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Start:
-    """One request on its way: when it left, and how long its answer took (None until it ends), in seconds."""
+    """One request on its way: when it left, and how long its answer took (None until it ends), in seconds.
+
+    One that `has_left` not yet waits for a connection; the server sees nothing of it, and may see it at any time.
+    """
 
     at: float
     round_trip_s: float | None = None
+    has_left: bool = False
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class Window:
         return self.rate.per_s * (1 + self.headroom)
 
     def _delay_s(self, start: Start, shortest_s: float) -> float:
+        if start.round_trip_s is None and not start.has_left:
+            return float("inf")
         if self.is_strict:
             return float("inf") if start.round_trip_s is None else start.round_trip_s
         most = LARGEST_DELAY * self.rate.per_s
@@ -113,6 +119,7 @@ class Pace:
     def left(self, start: Start, now: float) -> None:
         """That start goes out only now: it had no connection until now, and the server saw nothing of it."""
         start.at = now
+        start.has_left = True
 
     def answered(self, start: Start, now: float) -> None:
         """The first byte of the answer to that start is here."""
@@ -174,6 +181,7 @@ class Realm:
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""
         self.pace.left(start, self._clock())
+        self._news.set()
 
     def answered(self, start: Start) -> None:
         """The first byte of the answer to that start is here; whoever waits may have to wait for less."""

@@ -25,6 +25,10 @@ def parse_base_url(value: object) -> str:
         raise ValueError(f"{expected}, got {shown(value)}: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or not has_port:
         raise ValueError(f"{expected}, got {shown(value)}")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{expected}, got {shown(value)}, whose host is no name that can be looked up") from error
     # What is before the @ is probably a password: it must not reach a message.
     if "@" in parts.netloc:
         raise ValueError(f"{expected}; a user name or password in it is not allowed: send a header")

@@ -6,20 +6,25 @@ query keys and of headers, change no fingerprint.
 
 import hashlib
 import json
+from urllib.parse import urlsplit
 
 from fetcher.errors import Fault, JobError
 from fetcher.job.load import LoadedJob
+from fetcher.redaction import redacted
 from fetcher.template import Template
 
 
 def fetch_fingerprint(job: LoadedJob) -> str:
-    """Over all that decides what is asked for. A new timeout, limit or address of the API leaves it as it is."""
-    fetch = job.fetch
+    """Over all that decides what is asked for.
+
+    A new timeout or limit, a new secret, or another host of the API leaves it as it is.
+    """
+    fetch, secrets = job.fetch, job.secrets
     return _digest(
         {
-            "url": fetch.url.text,
-            "query": {key: _plain(value) for key, value in fetch.query.items()},
-            "headers": sorted((name.lower(), value.text) for name, value in fetch.headers.items()),
+            "path": urlsplit(fetch.base_url).path + redacted(fetch.url.text, secrets),
+            "query": {key: _plain(value, secrets) for key, value in fetch.query.items()},
+            "headers": sorted((name.lower(), redacted(value.text, secrets)) for name, value in fetch.headers.items()),
         }
     )
 
@@ -41,9 +46,9 @@ def parse_fingerprint(job: LoadedJob) -> str:
     return _digest(parts)
 
 
-def _plain(value: Template | int | float | bool) -> str | int | float | bool:
+def _plain(value: Template | int | float | bool, secrets: frozenset[str]) -> str | int | float | bool:
     """JSON keeps the text "1", the number 1 and true apart."""
-    return value.text if isinstance(value, Template) else value
+    return redacted(value.text, secrets) if isinstance(value, Template) else value
 
 
 def _digest(parts: dict[str, object]) -> str:

@@ -17,6 +17,7 @@ from fetcher.job.overrides import apply_overrides
 from fetcher.job.places import KeyPath
 from fetcher.job.sections import Fetch, Job, Parse, Read, Write
 from fetcher.job.variables import Variables
+from fetcher.redaction import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def load_job(path: str | Path, environ: Mapping[str, str], overrides: Sequence[s
     tree = variables.fill(document.tree)
     assert isinstance(tree, dict)
     job, found = _checked(tree, file.parent, variables)
-    faults += [origins.fault(where, _redacted(message, variables.secrets)) for where, message in found]
+    faults += [origins.fault(where, redacted(message, variables.secrets)) for where, message in found]
     if job is None or faults:
         raise JobError(str(path), faults)
     return LoadedJob(file, job.name, job.read, job.fetch, job.parse, job.write, frozenset(variables.secrets))
@@ -70,9 +71,3 @@ def _checked(
     # What stands where a variable is missing is the file's text, and no news.
     unfilled = {where for where, _ in variables.faults}
     return job, distinct([*variables.faults, *(fault for fault in found if fault[0] not in unfilled)])
-
-
-def _redacted(message: str, secrets: set[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        message = message.replace(secret, "***")
-    return message

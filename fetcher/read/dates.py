@@ -1,7 +1,7 @@
 """Rows of dates: one row a day, or one a window of days, both ends inclusive, as the API's own calendar counts them."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from fetcher.job.days import Day, DayOffset
@@ -15,7 +15,8 @@ def date_rows(dates: Dates, now: datetime) -> Iterator[Row]:
     A step of one day fills {date}; a longer one fills {start} and {end}, cut at the first and the last day. Windows
     begin where the job says, or, where its first day moves with the calendar, at days that do not move, so that a
     window keeps its key from run to run. Days are calendar days: daylight saving time neither skips nor repeats one.
-    Days of the `lookback` are recent, and so is a window that grows with the calendar.
+    Days of the `lookback` are recent, and so is a window that grows with the calendar; it is final once a run could
+    ask for the whole of it.
     """
     today = now.astimezone(ZoneInfo(dates.timezone)).date()
     first, last = calendar_day(dates.from_, today), calendar_day(dates.to, today)
@@ -35,7 +36,15 @@ def date_rows(dates: Dates, now: datetime) -> Iterator[Row]:
         start, end = date.fromordinal(max(begin, ends[0])), date.fromordinal(min(whole, ends[1]))
         still_grows = whole > ends[1] and isinstance(dates.to, DayOffset)
         key = f"{date.fromordinal(max(begin, 1))}+{dates.every}d"
-        yield Row(key, {"start": start, "end": end}, still_grows or end >= fixed_before)
+        yield Row(key, {"start": start, "end": end}, still_grows or end >= fixed_before, final_from(whole, dates))
+
+
+def final_from(last: int, dates: Dates) -> float:
+    """When (epoch seconds) a run first asks for a window to its last day, an ordinal; 0 where no calendar cuts it."""
+    if not isinstance(dates.to, DayOffset):
+        return 0.0
+    day = date.fromordinal(min(last - dates.to.days, date.max.toordinal()))
+    return datetime.combine(day, time(), ZoneInfo(dates.timezone)).timestamp()
 
 
 def calendar_day(day: Day, today: date) -> date:

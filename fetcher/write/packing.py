@@ -3,6 +3,7 @@ segment cut at a committed length is a whole file, readable by zcat and zstdcat.
 
 import gzip
 import sys
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ def open_plain(path: Path) -> IO[bytes]:
     """Lines as they are."""
     return path.open("rb")
 
+
+DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+"""What reading raises where a file is not as it was packed."""
 
 PACKINGS = {
     "none": Packing(".jsonl", lambda lines: lines, open_plain),

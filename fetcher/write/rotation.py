@@ -40,7 +40,7 @@ def cut(rotation: Rotation, lines: bytes, records: int, segment: Segment) -> tup
         return len(lines), records
     taken = count = 0
     for end in line_ends(lines):
-        if count == room_records or (end > room_bytes and segment.length + taken > 0):
+        if count >= room_records or (end > room_bytes and segment.length + taken > 0):
             break
         taken, count = end, count + 1
     return taken, count

@@ -139,7 +139,9 @@ def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
     for segment in segments:
         path = layout.published_path(segment)
         if segment.state is SegmentState.PUBLISHED and (size := layout.disk.size(path)) != segment.length:
-            raise Contradiction(f"{path}: expected {segment.length} bytes, found {size or 'none'}; {MENDING}")
+            raise Contradiction(
+                f"{path}: expected {segment.length} bytes, found {'none' if size is None else size}; {MENDING}"
+            )
         if segment.state is SegmentState.OPEN and segment.length:
             check(layout.disk, layout.open_path(segment.number), segment)
         if segment.state is SegmentState.SEALED:

@@ -36,13 +36,13 @@ async def replace_whole(layout: Layout, name: str, pieces: Iterable[bytes]) -> N
 
 def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces of about a megabyte."""
-    held: list[bytes] = []
+    held = bytearray()
     for piece in pieces:
-        held.append(piece)
-        if sum(map(len, held)) >= BLOCK_BYTES:
-            yield b"".join(held)
+        held += piece
+        if len(held) >= BLOCK_BYTES:
+            yield bytes(held)
             held.clear()
-    yield b"".join(held)
+    yield bytes(held)
 
 
 def manifest(segments: Iterable[Segment]) -> bytes:

@@ -73,7 +73,7 @@ def by_fetcher(url: str, folder: Path) -> float:
         "fetch.limits.smooth": "false",
         "fetch.limits.concurrency": "100",
         "fetch.retries.attempts": "1",
-        "write.folder": f"'{folder}'",
+        "write.folder": json.dumps(str(folder)),
     }
     job = load_job(JOB, os.environ, [f"{key}={value}" for key, value in settings.items()])
     own_process()  # as the command line does

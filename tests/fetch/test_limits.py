@@ -255,6 +255,28 @@ def test_a_request_counts_from_when_it_left_not_from_when_it_was_let_go():
     assert crowded(arrived, rate) == []
 
 
+def test_requests_that_wait_for_a_connection_do_not_leave_in_a_crowd():
+    """A name that takes five seconds to look up lets nobody through meanwhile beyond what may arrive at once."""
+    clock = VirtualClock()
+    arrived = []
+    rate = Rate(2, 1.0)
+
+    async def send(realm, number):
+        async with realm.start(NO_LIMIT_S) as start:
+            await asyncio.sleep(max(0.0, 5.0 - clock.now()))
+            realm.left(start)
+            arrived.append(clock.now())
+            realm.answered(start)
+
+    async def story():
+        realm = Realm(Limits(rate=(rate,), concurrency=20, smooth=False), clock.now)
+        await asyncio.gather(*(send(realm, number) for number in range(20)))
+
+    run_virtual(story(), clock)
+    assert len(arrived) == 20
+    assert crowded(arrived, rate) == []
+
+
 def test_ways_that_become_longer_do_not_shorten_the_window():
     """An old short round trip may lie below all that are remembered; the window's length stays."""
     window = Window(Rate(1, 10.0), 0.0, is_smooth=False)

@@ -1,11 +1,17 @@
 """The JSON Schema: every key explained, and in agreement with what the loader reads."""
 
 import re
+from typing import Any
 
 import pytest
 
 from fetcher.job import job_schema
 from fetcher.job.units import parse_duration, parse_rate, parse_size
+
+
+def definitions() -> Any:
+    """The sections by name."""
+    return job_schema()["$defs"]
 
 
 def sections(schema):
@@ -23,7 +29,7 @@ def test_every_key_has_a_description():
 
 def test_defaults_are_written_as_a_job_file_writes_them():
     """A default that an editor inserts must load: "30 s", and not 30.0."""
-    fetch = job_schema()["$defs"]["Fetch"]["properties"]
+    fetch = definitions()["Fetch"]["properties"]
     assert fetch["timeout"]["default"] == "30 s"
     assert fetch["max_body"]["default"] == "64 MB"
     assert "null" not in str(job_schema())
@@ -31,7 +37,7 @@ def test_defaults_are_written_as_a_job_file_writes_them():
 
 def test_keys_are_named_as_in_the_file():
     """`from` is a word of Python and a key of the file."""
-    dates = job_schema()["$defs"]["Dates"]
+    dates = definitions()["Dates"]
     assert set(dates["properties"]) == {"from", "to", "every", "timezone", "lookback", "order"}
     assert dates["required"] == ["from"]
     assert job_schema()["required"] == ["name", "read", "fetch", "parse", "write"]
@@ -43,7 +49,7 @@ def test_keys_are_named_as_in_the_file():
 )
 def test_the_examples_of_a_unit_fit_its_pattern_and_load(section, key, parse):
     """An editor and the loader agree on what is right, and a variable is right for both."""
-    entry = job_schema()["$defs"][section]["properties"][key]
+    entry = definitions()[section]["properties"][key]
     entry = entry.get("anyOf", [entry])[0]
     for example in entry["examples"]:
         assert re.search(entry["pattern"], example)

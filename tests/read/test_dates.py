@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from fetcher.job.days import DayOffset
@@ -14,8 +14,8 @@ DAYS = st.dates()
 ZONES = ["UTC", "Asia/Singapore", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]
 
 
-def rows(first, last, every="1 day", timezone="UTC", now=NOON):
-    section = {"from": str(first), "to": str(last), "every": every, "timezone": timezone}
+def rows(first, last, every="1 day", timezone="UTC", now=NOON, **more):
+    section = {"from": str(first), "to": str(last), "every": every, "timezone": timezone, **more}
     return list(date_rows(Dates.model_validate(section), now))
 
 
@@ -37,7 +37,7 @@ def test_both_ends_are_included():
 def test_a_single_day_is_one_row():
     """A range that begins where it ends is that day, and so is a window of it."""
     assert days("2024-01-01", "2024-01-01") == [date(2024, 1, 1)]
-    assert [row.key for row in rows("2024-01-01", "2024-01-01", every="7 days")] == ["2024-01-01/2024-01-01"]
+    assert [row.key for row in rows("2024-01-01", "2024-01-01", every="7 days")] == ["2024-01-01+7d"]
 
 
 def test_a_range_that_begins_in_the_future_has_no_rows():
@@ -58,7 +58,7 @@ def test_windows_cover_every_day_once(span, every):
     covered = []
     for row in made:
         start, end = (row.values["date"],) * 2 if every == 1 else (row.values["start"], row.values["end"])
-        assert row.key == (start.isoformat() if every == 1 else f"{start}/{end}")
+        assert row.key == (start.isoformat() if every == 1 else f"{start}+{every}d")
         covered += [start + timedelta(number) for number in range((end - start).days + 1)]
     assert covered == [first + timedelta(number) for number in range((last - first).days + 1)]
     assert len(made) == -(-len(covered) // every)
@@ -110,3 +110,116 @@ def test_an_offset_counts_back_from_today(today, back):
     """Whole days, of as many digits as a job file takes; a date is what it is."""
     assert calendar_day(DayOffset(-back), today) == today - timedelta(back)
     assert calendar_day(today, date(2000, 1, 1)) == today
+
+
+def days_of(row):
+    """The days that a row asks for."""
+    start, end = row.values.get("start", row.values.get("date")), row.values.get("end", row.values.get("date"))
+    return {start + timedelta(number) for number in range((end - start).days + 1)}
+
+
+def at(day, timezone="UTC"):
+    """Noon of that day, there."""
+    return datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(timezone))
+
+
+FIRSTS = st.sampled_from(["-100 days", "-30 days", "-7 days", "yesterday", "2024-01-03"])
+LASTS = st.sampled_from(["today", "yesterday", "-3 days", "2024-06-01"])
+TODAYS = st.dates(date(2024, 3, 1), date(2024, 12, 31))
+
+
+@given(FIRSTS, LASTS, st.integers(1, 40), TODAYS, st.integers(0, 60))
+def test_a_row_keeps_its_key_from_run_to_run(first, last, every, today, later):
+    """Over two runs on different days: a key stands for the same days, but for those that one of the runs cuts off."""
+    assume_runs(first, last)
+    runs = [(now, rows(first, last, every=f"{every} days", now=at(now))) for now in (today, today + timedelta(later))]
+    whole: dict[str, date] = {}
+    for _, made in runs:
+        for row in made:
+            begin = date.fromisoformat(row.key.partition("+")[0])
+            assert whole.setdefault(row.key, begin) == begin
+            assert days_of(row) <= {begin + timedelta(number) for number in range(every)}
+    shared = {row.key: row for row in runs[0][1]}.keys() & {row.key for row in runs[1][1]}
+    for day in set().union(*map(days_of, runs[0][1])) & set().union(*map(days_of, runs[1][1])):
+        (key,) = {row.key for _, made in runs for row in made if day in days_of(row)}
+        assert key in shared
+
+
+def assume_runs(first, last):
+    """A range that runs backwards is a fault of the job."""
+    assume(not (first == "yesterday" and last == "-3 days"))
+
+
+@given(FIRSTS, st.sampled_from(["today", "yesterday", "-3 days"]), st.integers(2, 40), TODAYS, st.integers(0, 60))
+def test_every_day_of_a_window_is_asked_for_however_seldom_the_job_runs(first, last, every, today, later):
+    """A window that was cut at the last day of the calendar is recent; and it is not final before it was asked whole.
+
+    That is what a later run goes by: it looks at when the row was settled.
+    """
+    assume_runs(first, last)
+    earlier = {row.key: row for row in rows(first, last, every=f"{every} days", now=at(today))}
+    for row in rows(first, last, every=f"{every} days", now=at(today + timedelta(later))):
+        before = earlier.get(row.key)
+        if before and not days_of(row) <= days_of(before):
+            assert before.is_recent
+            assert row.is_recent or at(today).timestamp() < row.final_from <= at(today + timedelta(later)).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("last", "zone", "final"),
+    [
+        ("yesterday", "UTC", "2024-01-08T00:00:00+00:00"),
+        ("today", "UTC", "2024-01-07T00:00:00+00:00"),
+        ("-3 days", "UTC", "2024-01-10T00:00:00+00:00"),
+        ("yesterday", "Asia/Singapore", "2024-01-08T00:00:00+08:00"),
+    ],
+)
+def test_a_window_is_final_when_its_last_day_can_be_asked_for(last, zone, final):
+    """From the API's midnight on; where the job says its last day, a window is what it is."""
+    expected = datetime.fromisoformat(final).timestamp()
+    made = rows("2024-01-01", last, every="7 days", timezone=zone)
+    assert (made[0].key, made[0].final_from) == ("2024-01-01+7d", expected)
+    assert {row.final_from for row in rows("2024-01-01", "2024-03-01", every="7 days")} == {0.0}
+    assert {row.final_from for row in rows("2024-01-01", "yesterday")} == {0.0}
+
+
+def test_windows_of_a_relative_range_lie_where_they_lay_yesterday():
+    """Their keys are days that do not move; the first and the last are cut where the range ends."""
+    before, after = (rows("-10 days", "yesterday", every="7 days", now=NOON + timedelta(day)) for day in (0, 1))
+    assert [row.key for row in before] == ["2024-03-03+7d", "2024-03-10+7d"]
+    assert [(str(row.values["start"]), str(row.values["end"])) for row in before] == [
+        ("2024-03-05", "2024-03-09"),
+        ("2024-03-10", "2024-03-14"),
+    ]
+    assert [row.key for row in after] == [row.key for row in before]
+    assert [row.is_recent for row in before] == [False, True]
+
+
+@given(st.integers(1, 30), st.integers(1, 40), st.sampled_from(["today", "yesterday", "-3 days"]), TODAYS)
+def test_days_of_the_lookback_are_recent_and_no_others(lookback, every, last, today):
+    """A row is asked for again as long as one of its days is; a window also while it grows."""
+    made = rows("-100 days", last, every=f"{every} days", lookback=f"{lookback} days", now=at(today))
+    newest = max(max(days_of(row)) for row in made)
+    for row in made:
+        is_looked_back_at = any(day >= today - timedelta(lookback) for day in days_of(row))
+        begin = date.fromisoformat(row.key.partition("+")[0])
+        still_grows = begin + timedelta(every - 1) > newest
+        assert row.is_recent == (is_looked_back_at or still_grows)
+
+
+def test_without_a_lookback_no_day_is_recent():
+    """A day that is done is done."""
+    assert not any(row.is_recent for row in rows("-100 days", "today"))
+    assert [row.key for row in rows("-9 days", "yesterday", lookback="3 days") if row.is_recent] == [
+        "2024-03-12",
+        "2024-03-13",
+        "2024-03-14",
+    ]
+
+
+@given(FIRSTS, LASTS, st.integers(1, 40), TODAYS)
+def test_newest_first_is_the_same_rows_the_other_way_round(first, last, every, today):
+    """The order changes no row and no key."""
+    assume_runs(first, last)
+    told = {"every": f"{every} days", "now": at(today), "lookback": "3 days"}
+    assert rows(first, last, order="newest", **told) == rows(first, last, **told)[::-1]

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import subprocess
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from fetcher.ledger import LedgerView
 from fetcher.model import RowState
 
 FIRST = date(2019, 1, 1)
+DEADLINE_S = 30
+"""Only so that a program that never does what it should fails its test."""
 JOB = """\
 name = "feed"
 [read.dates]
@@ -111,6 +115,15 @@ def serving(answer: Answer = published) -> Iterator[Feed]:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
         loop.close()
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen | None = None) -> None:
+    """Poll until the condition holds; a run that ends first, or a deadline, fails the test."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def days(count: int) -> list[str]:

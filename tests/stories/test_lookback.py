@@ -30,6 +30,11 @@ def make_recent_job(folder: Path, url: str, lookback: int = LOOKBACK) -> tuple[P
     return job, [str(today - timedelta(ago)) for ago in range(DAYS, 0, -1)]
 
 
+def every(days: list[str], revision: int) -> dict[str, set[int]]:
+    """That revision of each day."""
+    return {day: {revision} for day in days}
+
+
 def newest(folder: Path) -> dict[str, set[int]]:
     """The revisions that `read_records(latest=True)` gives, by day."""
     found: dict[str, set[int]] = {}
@@ -70,7 +75,7 @@ def test_changed_answers_are_appended_and_the_newest_are_read(fetcher, output, t
         assert fetcher("run", job).code == 0
         after = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("records-*")}
         assert {name: after[name] for name in before} == before
-        assert newest(tmp_path / "out") == {**dict.fromkeys(days, {1}), days[-1]: {revision}}
+        assert newest(tmp_path / "out") == {**every(days, 1), days[-1]: {revision}}
     assert len(output(tmp_path / "out").records()) == 3 * (DAYS + 2)
     assert manifest_faults(tmp_path / "out") == []
     assert fetcher("verify", job).code == 0
@@ -87,7 +92,7 @@ def test_a_day_that_is_not_out_yet_waits_and_comes_later(fetcher, tmp_path, feed
 
     feed.answer = published
     assert fetcher("run", job).code == 0
-    assert newest(tmp_path / "out") == dict.fromkeys(days, {1})
+    assert newest(tmp_path / "out") == every(days, 1)
 
 
 def test_a_day_that_came_out_while_no_run_looked_is_not_taken_for_empty(fetcher, tmp_path, feed):
@@ -102,7 +107,7 @@ def test_a_day_that_came_out_while_no_run_looked_is_not_taken_for_empty(fetcher,
 
     assert ran.code == 0, ran.err
     assert days[-2] in feed.taken()
-    assert newest(tmp_path / "out") == dict.fromkeys(days, {1})
+    assert newest(tmp_path / "out") == every(days, 1)
 
 
 def test_a_day_that_never_comes_out_is_empty_once_it_has_left_the_lookback(fetcher, tmp_path, feed):
@@ -128,7 +133,7 @@ def test_a_failing_second_look_loses_nothing(fetcher, output, tmp_path, feed):
 
     assert ran.code == 3, ran.err
     assert output(tmp_path / "out").lines() == lines
-    assert newest(tmp_path / "out") == dict.fromkeys(days, {1})
+    assert newest(tmp_path / "out") == every(days, 1)
     failed = fetcher("failures", "list", job).out.splitlines()
     assert [line.split("\t")[0] for line in failed] == days[-LOOKBACK:]
 
@@ -151,5 +156,5 @@ def test_a_killed_second_look_doubles_nothing(fetcher, start, tmp_path, feed):
         process.kill()
         process.wait()
         assert fetcher("run", job).code == 0
-        assert newest(tmp_path / "out") == dict.fromkeys(days, {revision})
+        assert newest(tmp_path / "out") == every(days, revision)
         assert fetcher("verify", job).code == 0

@@ -97,7 +97,7 @@ def test_the_limits_are_reached_exactly():
 @given(ROTATIONS, LINES, HELD, st.sampled_from(["gzip", "zstd"]))
 def test_a_packed_segment_is_cut_by_records_alone(rotation, lines, held, packing):
     """Its bytes show only once they are packed: it takes whole lines, as many as its number of records leaves room."""
-    taken, count = cut(rotation, b"".join(lines), len(lines), segment(*held, packing=packing))
+    taken, count = cut(rotation, b"".join(lines), len(lines), segment(held[0], held[1], packing=packing))
     room = len(lines) if rotation.records is None else max(0, rotation.records - held[1])
     assert count == min(len(lines), room)
     assert taken == len(b"".join(lines[:count]))

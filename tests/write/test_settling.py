@@ -86,7 +86,8 @@ def test_every_record_belongs_to_one_row_or_to_one_revision(story):
 def test_only_an_answer_that_differs_is_written(story):
     """The same answer writes nothing and keeps range and revision; another one is the next revision of the row, and
     supersedes exactly the range before it."""
-    shelf, newest = Shelf(), {}
+    shelf = Shelf()
+    newest: dict[str, bytes] = {}
     for key, outcome, _ in story:
         if outcome.state not in CAME:
             shelf.settle(key, outcome)
@@ -100,7 +101,7 @@ def test_only_an_answer_that_differs_is_written(story):
         else:
             assert lines == outcome.lines
             assert row.standing.revision == (before.revision + 1 if before and key in newest else 1)
-            assert row.superseded == ((before.first_record, before.records) if newest.get(key) else None)
+            assert row.superseded == ((before.first_record, before.records) if before and newest.get(key) else None)
             assert (row.standing.records, row.standing.digest) == (outcome.records, hashlib.sha256(lines).digest())
             assert row.standing.first_record == number
         newest[key] = outcome.lines

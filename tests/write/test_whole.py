@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,8 @@ def test_a_power_cut_leaves_the_old_file_or_the_new_one(cut_at, seed):
     story = Story(cut_at)
 
     async def replace() -> None:
-        try:
+        with suppress(PowerCut):
             await story.replace()
-        except PowerCut:
-            pass
 
     asyncio.run(replace())
     story.disk.lose_power(random.Random(seed))

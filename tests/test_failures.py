@@ -1,0 +1,126 @@
+"""What a person decides about failed rows, and that no run goes on meanwhile."""
+
+import pytest
+from click.testing import CliRunner
+
+from fetcher.cli import main
+from fetcher.errors import Busy, Contradiction
+from fetcher.failures import discard, retry
+from fetcher.launch import held, layout_of
+from fetcher.model import FAILED, Row, RowState
+from fetcher.selection import RunOptions, Verdict, verdict
+from fetcher.status import status, view
+from tests.settled_jobs import NOW, done, everything, failed, job_in, settle
+
+PLAIN = RunOptions()
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A day of each kind, 1 to 6; the second had records before it was refused."""
+    job = job_in(tmp_path)
+    settle(job, done(1, 2), done(2, 1))
+    settle(
+        job,
+        failed(2, RowState.REFUSED, "410 Gone"),
+        failed(3, RowState.GAVE_UP, "503"),
+        failed(4, RowState.QUARANTINED, "not JSON"),
+        failed(5, RowState.REFUSED, "404"),
+        failed(6, RowState.WAITING, "429", NOW + 60),
+    )
+    return job
+
+
+def standing(job, day: int):
+    """Where a day stands."""
+    with view(job) as ledger:
+        return ledger.standings([f"2024-01-{day:02}"])[f"2024-01-{day:02}"]
+
+
+def verdicts(job) -> list[Verdict]:
+    """What the next run does with days 1 to 6."""
+    return [verdict(Row("", {}), standing(job, day), PLAIN, NOW) for day in range(1, 7)]
+
+
+def test_retry_without_keys_asks_for_all_failed_rows_again(job):
+    """And for no other: neither what is done nor what waits."""
+    assert retry(job, []) == 4
+    settled, waiting = Verdict.LEAVE_SETTLED, Verdict.LEAVE_WAITING
+    assert verdicts(job) == [settled, *[Verdict.ASK] * 4, waiting]
+
+
+def test_retry_with_keys_asks_for_those_alone(job):
+    """Keys that are unknown, done or waiting are not counted and not changed; a key told twice is one row."""
+    before = [standing(job, day) for day in (1, 2, 3, 5, 6)]
+    assert retry(job, ["2024-01-04", "2024-01-04", "2024-01-01", "2024-01-06", "2030-01-01"]) == 1
+    assert standing(job, 4).state is RowState.GAVE_UP
+    assert [standing(job, day) for day in (1, 2, 3, 5, 6)] == before
+
+
+def test_discarded_rows_fail_no_run_and_are_not_asked_for(job):
+    """By none: they are settled, and reasons and records of theirs stay."""
+    held_before = standing(job, 2)
+    assert discard(job, ["2024-01-02", "2024-01-05"]) == 2
+    assert status(job, NOW).rows[RowState.DISCARDED] == 2
+    assert standing(job, 2) == held_before._replace(state=RowState.DISCARDED)
+    for options in (PLAIN, RunOptions(only_failed=True)):
+        for is_recent in (False, True):
+            assert verdict(Row("", {}, is_recent), standing(job, 5), options, NOW) is Verdict.LEAVE_SETTLED
+    assert RowState.DISCARDED not in FAILED
+    with view(job) as ledger:
+        assert [failure.key for failure in ledger.failures()] == ["2024-01-03", "2024-01-04"]
+        assert ledger.counts()[RowState.DISCARDED, "404"] == 1
+
+
+def test_no_keys_discard_nothing(job):
+    """To give all up takes all keys."""
+    before = [standing(job, day) for day in range(1, 7)]
+    assert discard(job, []) == 0
+    assert [standing(job, day) for day in range(1, 7)] == before
+    assert CliRunner().invoke(main, ["failures", "discard", str(job.file)]).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["retry", "discard"])
+def test_nobody_decides_while_a_run_holds_the_folder(job, command):
+    """`Busy`, exit 4, and the ledger stays as it is."""
+    keys = ["2024-01-03", "2024-01-04"]
+    before = everything(job.write.folder)
+    with held(layout_of(job)):
+        with pytest.raises(Busy, match="another run holds"):
+            {"retry": retry, "discard": discard}[command](job, keys)
+        ran = CliRunner().invoke(main, ["failures", command, str(job.file), *keys])
+        assert ran.exit_code == 4
+    assert {name: held_ for name, held_ in everything(job.write.folder).items() if name != ".fetcher/lock"} == {
+        name: held_ for name, held_ in before.items() if name != ".fetcher/lock"
+    }
+    assert CliRunner().invoke(main, ["failures", command, str(job.file), *keys]).exit_code == 0
+
+
+@pytest.mark.parametrize("decide", [retry, discard])
+def test_a_job_that_never_ran_gets_no_ledger_from_this(tmp_path, decide):
+    """A mistyped name creates nothing."""
+    job = job_in(tmp_path)
+    with pytest.raises(Contradiction, match="the job has not been run yet"):
+        decide(job, ["2024-01-01"])
+    assert [path.name for path in tmp_path.iterdir()] == ["job.toml"]
+
+
+def test_the_commands_say_what_they_did(job):
+    """List, discard, retry, list: what a person sees."""
+
+    def said(*arguments: str) -> str:
+        ran = CliRunner().invoke(main, ["failures", arguments[0], str(job.file), *arguments[1:]])
+        assert ran.exit_code == 0, ran.output
+        return ran.output
+
+    assert said("list") == (
+        "2024-01-02\trefused\t2 attempts\t410 Gone\n"
+        "2024-01-03\tgave up\t1 attempts\t503\n"
+        "2024-01-04\tquarantined\t1 attempts\tnot JSON\n"
+        "2024-01-05\trefused\t1 attempts\t404\n"
+    )
+    assert said("discard", "2024-01-03") == "1 rows are discarded\n"
+    assert said("retry") == "3 rows are asked for at the next run\n"
+    assert [line.split("\t")[:2] for line in said("list").splitlines()] == [
+        [f"2024-01-0{day}", "gave up"] for day in (2, 4, 5)
+    ]

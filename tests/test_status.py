@@ -1,0 +1,97 @@
+"""Where a job stands: counts that add up, gaps, waits and files, without a request and without a trace."""
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.cli import main
+from fetcher.errors import Contradiction
+from fetcher.model import Row, RowState, Standing
+from fetcher.progress import local_time
+from fetcher.status import GAPS_SHOWN, Gap, Status, status, status_text
+from tests.settled_jobs import NOW, done, everything, failed, job_in, settle
+
+OPEN = sorted(set(RowState) - {RowState.DONE, RowState.EMPTY})
+
+
+def test_every_row_of_the_job_is_in_one_state(tmp_path):
+    """Rows that no run has asked for wait; the counts add up to the rows of the job."""
+    job = job_in(tmp_path)
+    settle(job, done(1, 2), done(2, 0), *(failed(3 + number, state) for number, state in enumerate(OPEN)))
+    found = status(job, NOW)
+    assert found.rows == {RowState.DONE: 1, RowState.EMPTY: 1, **dict.fromkeys(OPEN, 1), RowState.WAITING: 4}
+    assert sum(found.rows.values()) == 10
+
+
+def test_the_text_of_a_job_with_something_of_everything(tmp_path):
+    """Sum, reasons, waits, gaps, files: a snapshot."""
+    job = job_in(tmp_path)
+    settle(job, done(1, 2), done(2, 0), failed(3, RowState.REFUSED, "404 Not Found"))
+    settle(job, failed(4, RowState.WAITING, "429", NOW + 60), done(6, 3), done(7, 1), is_finished=False)
+    assert status_text("air", status(job, NOW)) == (
+        "air: 10 rows = 3 done + 1 empty + 1 refused + 5 waiting\n"
+        "  1 x refused: 404 Not Found\n"
+        "  1 x waiting: 429\n"
+        f"  the last of the server's waits ends at {local_time(NOW + 60)}\n"
+        "  gaps: 2024-01-03 to 2024-01-05 (3), 2024-01-08 to 2024-01-10 (3)\n"
+        "  5 records in 2 files, 1 not published yet"
+    )
+
+
+def test_a_wait_that_is_over_is_not_told(tmp_path):
+    """The row is asked for by the next run, whenever that is."""
+    job = job_in(tmp_path)
+    settle(job, failed(4, RowState.WAITING, "429", NOW - 60))
+    assert "wait" not in status_text("air", status(job, NOW)).replace("10 waiting", "").replace("x waiting", "")
+    assert status(job, NOW).not_before == 0.0
+    assert status(job, NOW - 61).not_before == NOW - 60
+
+
+def test_a_server_cannot_write_on_the_terminal(tmp_path):
+    """What is left of an escape sequence in a reason is text, on one line."""
+    job = job_in(tmp_path)
+    settle(job, failed(1, RowState.REFUSED, "\x1b]0;owned\x07\nair: 10 rows = 10 done"))
+    assert "  1 x refused:  ]0;owned  air: 10 rows = 10 done" in status_text("air", status(job, NOW)).splitlines()
+
+
+@given(st.lists(st.none() | st.sampled_from(RowState)))
+def test_gaps_are_the_rows_that_are_not_done(states):
+    """Each such row is in exactly one gap, and between two gaps there is a row that is done."""
+    found = Status()
+    for number, state in enumerate(states):
+        found.note_gap(Row(str(number), {}), None if state is None else Standing(state))
+    inside = [number for gap in found.gaps for number in range(int(gap.first), int(gap.last) + 1)]
+    assert inside == [number for number, state in enumerate(states) if state not in (RowState.DONE, RowState.EMPTY)]
+    assert [gap.rows for gap in found.gaps] == [int(gap.last) - int(gap.first) + 1 for gap in found.gaps]
+    assert all(
+        int(after.first) > int(before.last) + 1 for before, after in zip(found.gaps, found.gaps[1:], strict=False)
+    )
+
+
+@pytest.mark.parametrize(("gaps", "more"), [(GAPS_SHOWN, ""), (GAPS_SHOWN + 1, " and 1 more")])
+def test_only_the_first_gaps_are_shown(gaps, more):
+    """Twenty, and how many more there are."""
+    shown = status_text("air", Status(gaps=[Gap(str(n), str(n), 1) for n in range(gaps)])).splitlines()[1]
+    assert shown == f"  gaps: {', '.join(map(str, range(GAPS_SHOWN)))}{more}"
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_looking_changes_nothing(tmp_path, is_finished):
+    """After a run that ended well and after one that was killed."""
+    job = job_in(tmp_path)
+    settle(job, done(1), is_finished=is_finished)
+    before = everything(tmp_path)
+    ran = CliRunner().invoke(main, ["status", str(job.file)])
+    assert (ran.exit_code, ran.output.splitlines()[0]) == (0, "air: 10 rows = 1 done + 9 waiting")
+    assert everything(tmp_path) == before
+
+
+def test_a_job_that_never_ran_has_no_status_and_gets_no_folder(tmp_path):
+    """Exit 65, one line, and nothing is created."""
+    job = job_in(tmp_path)
+    with pytest.raises(Contradiction, match=r"data: no ledger here; the job has not been run yet"):
+        status(job, NOW)
+    ran = CliRunner().invoke(main, ["status", str(job.file)])
+    assert (ran.exit_code, ran.stderr.count("\n")) == (65, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["job.toml"]
