@@ -1,11 +1,12 @@
 """The command line. Heavy packages are imported inside the command that needs them: `--help` answers at once."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,7 +35,20 @@ JOB = click.argument("job", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; the value is TOML.")
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Program(click.Group):
+    """The program as a whole: an interruption has the same exit code wherever it strikes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C outside a run ends like Ctrl-C inside one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
+
+
+@click.group(
+    cls=Program, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="polite-fetcher", prog_name="fetcher")
 def main() -> None:
     """Bring every record of a rate-limited HTTP API home: politely, at full speed, exactly once."""
@@ -113,11 +127,12 @@ def failures() -> None:
 @SET
 def list_failures(job: Path, overrides: tuple[str, ...]) -> None:
     """One line a failed row: key, state, reason."""
+    from fetcher.progress import on_screen
     from fetcher.status import view
 
     with told_errors(), view(loaded(job, overrides)) as ledger:
         for failure in ledger.failures():
-            click.echo(f"{failure.key}\t{failure.state}\t{failure.attempts} attempts\t{failure.reason}")
+            click.echo(f"{failure.key}\t{failure.state}\t{failure.attempts} attempts\t{on_screen(failure.reason)}")
 
 
 @failures.command("retry")
@@ -129,7 +144,7 @@ def retry_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...])
     from fetcher.failures import retry
 
     with told_errors():
-        click.echo(f"{retry(loaded(job, overrides), keys):,} rows are asked for at the next run")
+        click.echo(f"{matched(retry(loaded(job, overrides), keys), keys):,} rows are asked for at the next run")
 
 
 @failures.command("discard")
@@ -137,11 +152,11 @@ def retry_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...])
 @click.argument("keys", nargs=-1, required=True)
 @SET
 def discard_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
-    """Settle the failed rows KEYS as refused: they are not asked for again and fail no run."""
+    """Settle the failed rows KEYS as discarded: they are not asked for again and fail no run."""
     from fetcher.failures import discard
 
     with told_errors():
-        click.echo(f"{discard(loaded(job, overrides), keys):,} rows are discarded")
+        click.echo(f"{matched(discard(loaded(job, overrides), keys), keys):,} rows are discarded")
 
 
 @main.command()
@@ -192,6 +207,15 @@ def loaded(path: Path, overrides: tuple[str, ...]) -> "LoadedJob":
     except JobError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+
+
+def matched(rows: int, keys: tuple[str, ...]) -> int:
+    """How many rows a command has found, or exit code 2 where it was given keys and found fewer."""
+    if rows < len(set(keys)):
+        raise click.UsageError(
+            f"{rows} of these are failed rows: {', '.join(keys)}; `fetcher failures list` names them"
+        )
+    return rows
 
 
 def seconds(option: str, text: str | bool | None) -> float | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fetcher.errors import Busy, DiskFailed, Fault, FetcherError, JobError
+from fetcher.errors import Busy, Contradiction, DiskFailed, Fault, FetcherError, JobError
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.load import load_job as read_job
@@ -23,9 +23,9 @@ from fetcher.ledger import Ledger
 from fetcher.model import RowState
 from fetcher.pipeline import Surroundings, requests_seen, run_pipeline
 from fetcher.redaction import redacted
-from fetcher.selection import RunOptions
+from fetcher.selection import PARSED, RunOptions
 from fetcher.tally import Tally
-from fetcher.write.segments import Layout
+from fetcher.write.segments import PUBLISHED_NAME, Layout
 
 logger = logging.getLogger("fetcher")
 
@@ -70,6 +70,7 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
     """
     options = options or RunOptions()
     layout, tally, began = layout_of(job), Tally(), time.monotonic()
+    check_ledger_is_there(layout)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
         parsed_by = parse_fingerprint(job)
         check_parse_part(job, ledger, options, parsed_by)
@@ -80,7 +81,7 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
         stopped, number = asyncio.run(_run(job, options, around, watch))
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
-        if options.reparse and not (stopped or number or around.drain.is_set()):
+        if options.reparse and not (stopped or number or around.drain.is_set() or tally.not_kept):
             ledger.remember("parse", parsed_by)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
 
@@ -129,6 +130,17 @@ def held(layout: Layout) -> Iterator[None]:
         lock.release()
 
 
+def check_ledger_is_there(layout: Layout) -> None:
+    """Raise `Contradiction` where records lie without a ledger, before anything is made there."""
+    if layout.folder.is_dir() and not (layout.state / "ledger.sqlite").exists():
+        found = next((name for name in layout.disk.names(layout.folder) if PUBLISHED_NAME.fullmatch(name)), None)
+        if found:
+            raise Contradiction(
+                f"{layout.folder / found}: there is no .fetcher/ledger.sqlite that knows of it; put the ledger back, "
+                "or move the records away and start anew"
+            )
+
+
 def make_folder(layout: Layout, folder: Path) -> None:
     """A folder of the owner's alone that a power cut does not take away again, nor those above it."""
     if not folder.is_dir():
@@ -151,7 +163,7 @@ def check_parse_part(job: LoadedJob, ledger: Ledger, options: RunOptions, finger
     if before in (None, fingerprint) or options.reparse or options.as_is:
         return
     counts = ledger.counts()
-    rows = sum(count for (state, _), count in counts.items() if state in (RowState.DONE, RowState.EMPTY))
+    rows = sum(count for (state, _), count in counts.items() if state in PARSED)
     if rows:
         message = (
             f"changed since {rows:,} rows were parsed. --reparse parses their kept answers again, without a request; "

@@ -27,7 +27,7 @@ MIGRATIONS = (
     CREATE TABLE rows (
         key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL,
         records INTEGER NOT NULL, first_record INTEGER NOT NULL, digest BLOB NOT NULL, revision INTEGER NOT NULL,
-        not_before REAL NOT NULL, settled_at REAL NOT NULL
+        not_before REAL NOT NULL, settled_at REAL NOT NULL, first_day INTEGER NOT NULL, last_day INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX rows_open ON rows (state, reason) WHERE state NOT IN ('done', 'empty');
     CREATE TABLE superseded (
@@ -42,17 +42,19 @@ MIGRATIONS = (
 """Statement by statement, from an empty file to the present version, which is their number."""
 
 SAVE_ROW = """
-INSERT INTO rows (key, state, reason, attempts, records, first_record, digest, revision, not_before, settled_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rows (
+    key, state, reason, attempts, records, first_record, digest, revision, not_before, settled_at, first_day, last_day
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
     attempts = rows.attempts + excluded.attempts, records = excluded.records, first_record = excluded.first_record,
     digest = excluded.digest, revision = excluded.revision, not_before = excluded.not_before,
-    settled_at = excluded.settled_at
+    settled_at = excluded.settled_at, first_day = excluded.first_day, last_day = excluded.last_day
 """
 STATES = {str(state): state for state in RowState}
 SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)"
 STANDINGS = """
-SELECT key, state, not_before, records, first_record, digest, revision, settled_at FROM rows WHERE key IN ({marks})
+SELECT key, state, not_before, records, first_record, digest, revision, settled_at, first_day, last_day
+FROM rows WHERE key IN ({marks})
 """
 
 
@@ -266,14 +268,14 @@ class Ledger(LedgerView):
 
 
 def _taking_hold(revision: Standing) -> int:
-    """The record that has to be published before an older revision may be left out: where this one has none itself,
-    the last of those before it."""
-    return revision.first_record if revision.records else revision.first_record - 1
+    """The record that has to be published before an older revision may be left out: the last of the new one, or,
+    where it has none, the last of those before it."""
+    return revision.first_record + revision.records - 1
 
 
 def _columns(row: Settled) -> tuple[object, ...]:
     held = row.standing
     return (
         *(row.key, held.state, row.reason, row.attempts, held.records, held.first_record, held.digest, held.revision),
-        *(held.not_before, held.settled_at),
+        *(held.not_before, held.settled_at, held.first_day, held.last_day),
     )

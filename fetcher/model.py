@@ -15,18 +15,20 @@ class Row(NamedTuple):
     """One unit of work: what to ask about. `key` is stable over runs and is what the ledger knows the row by.
 
     A recent row is asked for again although it is settled: its answer may still change, or may not be there yet. So
-    is one that was settled before `final_from` (epoch seconds): its last days had not been asked for then.
+    is a window that has grown: `first_day` and `last_day` (ordinals, 0 where the key says it all) are what it asks
+    about today.
     """
 
     key: str
     values: Mapping[str, Value]
     is_recent: bool = False
-    final_from: float = 0.0
+    first_day: int = 0
+    last_day: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One composed HTTP request. Equal keys are asked once."""
+    """One composed HTTP request. An answer is kept, and found again, by the key."""
 
     method: str
     url: str
@@ -79,7 +81,7 @@ class Standing(NamedTuple):
 
     Nothing may be sent for it before `not_before`; both times are epoch seconds. `digest` is the SHA-256 over the
     lines of its records, which are `records` in a row from number `first_record` on, and `revision` counts how often
-    they changed.
+    they changed. `first_day` and `last_day` are what a window was last asked about.
     """
 
     state: RowState
@@ -89,6 +91,8 @@ class Standing(NamedTuple):
     digest: bytes = b""
     revision: int = 1
     settled_at: float = 0.0
+    first_day: int = 0
+    last_day: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class Outcome:
     """How one row ended: the JSONL bytes of its records (each line with its newline) and their number.
 
     `attempts` counts the requests sent for it in this run; `not_before` (epoch seconds) is set where it has to wait.
-    `before` is where the row stood, if an earlier run has settled it.
+    `before` is where the row stood, if an earlier run has settled it; `first_day` and `last_day` are the row's.
     """
 
     row_key: str
@@ -107,3 +111,5 @@ class Outcome:
     attempts: int = 0
     not_before: float = 0.0
     before: Standing | None = None
+    first_day: int = 0
+    last_day: int = 0

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from os import cpu_count
+from typing import Any
 
 from fetcher.compose.request import compose
 from fetcher.engines.processes import Processes
@@ -61,6 +62,11 @@ class Errand:
     row: Row
     source: Source
     before: Standing | None
+
+    def outcome(self, state: RowState, **told: Any) -> Outcome:
+        """How the row ends; `told` are the fields of an `Outcome` that only the end knows."""
+        row = self.row
+        return Outcome(row.key, state, before=self.before, first_day=row.first_day, last_day=row.last_day, **told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +193,10 @@ async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: 
                 continue
             if outcome := await stations.carry(errand):
                 await writer.put(outcome)
-            elif errand.before:
-                around.tally.settled_before[errand.before.state] += 1
+            else:
+                around.tally.not_kept += 1
+                if errand.before:
+                    around.tally.settled_before[errand.before.state] += 1
 
     async with asyncio.TaskGroup() as group:
         for _ in range(carriers):
@@ -229,20 +237,19 @@ def source_of(asked: Verdict, standing: Standing | None) -> Source:
 
 def came(errand: Errand, parsed: Parsed, attempts: int) -> Outcome:
     """The outcome of a row whose answer came. A recent day without records is not out yet, rather than empty."""
-    key, before = errand.row.key, errand.before
     if parsed.records:
-        return Outcome(key, RowState.DONE, "", parsed.lines, parsed.records, attempts, before=before)
-    if errand.row.is_recent and not (before and before.records):
-        return Outcome(key, RowState.WAITING, NOT_OUT_YET, attempts=attempts, before=before)
-    return Outcome(key, RowState.EMPTY, attempts=attempts, before=before)
+        return errand.outcome(RowState.DONE, lines=parsed.lines, records=parsed.records, attempts=attempts)
+    if errand.row.is_recent and not (errand.before and errand.before.records):
+        return errand.outcome(RowState.WAITING, reason=NOT_OUT_YET, attempts=attempts)
+    return errand.outcome(RowState.EMPTY, attempts=attempts)
 
 
 def failed(errand: Errand, error: RowError, attempts: int, secrets: frozenset[str]) -> Outcome:
     """The outcome of a row that could not be done. Its reason may quote a server or a parser, and is written down."""
-    row, not_before, reason = errand.row, 0.0, redacted(str(error), secrets)
+    not_before = 0.0
     match error:
         case Refused():
-            state = RowState.WAITING if row.is_recent else RowState.REFUSED
+            state = RowState.WAITING if errand.row.is_recent else RowState.REFUSED
         case GaveUp():
             state = RowState.GAVE_UP
         case Quarantined():
@@ -251,7 +258,7 @@ def failed(errand: Errand, error: RowError, attempts: int, secrets: frozenset[st
             state, not_before = RowState.WAITING, error.until
         case _:
             raise error
-    return Outcome(row.key, state, reason, attempts=attempts, not_before=not_before, before=errand.before)
+    return errand.outcome(state, reason=redacted(str(error), secrets), attempts=attempts, not_before=not_before)
 
 
 def generation_of(ledger: LedgerView, fingerprint: str) -> int:

@@ -82,14 +82,19 @@ def summary(report: Report) -> str:
     earlier = f" ({before:,} of them in earlier runs)" if before else ""
     lines = [
         f"{report.job}: {counted(tally.rows_read, 'row')} = {sums}{earlier}",
-        f"  {counted(tally.records, 'record')} added to {report.folder} in {report.elapsed_s:.1f} s"
-        f"; {counted(tally.commits, 'commit')} took {share(tally.commit_s, report.elapsed_s)} of it",
+        f"  {counted(tally.records, 'record')} added to {report.folder} in {report.elapsed_s:.1f} s{commits(report)}",
         f"  {counted(tally.requests, 'request')} ({counted(tally.retries, 'retry', 'retries')}), "
         f"{counted(tally.cache_hits, 'answer')} from the cache",
     ]
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
     if statuses:
         lines.append(f"  answers: {statuses}")
+    if tally.not_kept:
+        lines.append(
+            f"  {counted(tally.not_kept, 'row has', 'rows have')} no kept answer to parse again, and stay as before"
+        )
+    if tally.settled_now[RowState.EMPTY] and not tally.settled_now[RowState.DONE] and not before:
+        lines.append("  no answer held any record: does the parse part of the job look in the right place?")
     shown = tally.reasons.most_common(REASONS_SHOWN)
     lines += [f"  {count:,} x {on_screen(reason)}" for reason, count in shown]
     if more := len(tally.reasons) - len(shown):
@@ -106,6 +111,14 @@ def summary(report: Report) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 request`, `2 requests`, `1,000 retries`"""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def commits(report: Report) -> str:
+    """`; 8 commits took 0.4% of it`, where there were any."""
+    tally = report.tally
+    if not tally.records:
+        return ""
+    return f"; {counted(tally.commits, 'commit')} took {share(tally.commit_s, report.elapsed_s)} of it"
 
 
 def share(part: float, whole: float) -> str:

@@ -21,6 +21,10 @@ class RunOptions:
     for_s: float | None = None
 
 
+PARSED = frozenset({RowState.DONE, RowState.EMPTY, RowState.QUARANTINED})
+"""States that a parser has brought about, and another may change."""
+
+
 class Verdict(enum.Enum):
     """What happens to a row in this run."""
 
@@ -35,15 +39,14 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
     """Settled rows are left alone, unless their answers may still change; no row is asked for before its time."""
     if standing is None:
         return Verdict.LEAVE_WAITING if options.only_failed or options.reparse else Verdict.ASK
-    is_settled = standing.state in SETTLED
-    left = Verdict.LEAVE_SETTLED if is_settled else Verdict.LEAVE_WAITING
+    left = Verdict.LEAVE_WAITING if standing.state is RowState.WAITING else Verdict.LEAVE_SETTLED
     if options.reparse:
-        return Verdict.REPARSE if standing.digest or standing.state is RowState.QUARANTINED else left
+        return Verdict.REPARSE if standing.state in PARSED else left
     if standing.not_before > now:
         return Verdict.LEAVE_WAITING
     if options.only_failed:
         return Verdict.ASK if standing.state in FAILED else left
-    may_change = row.is_recent or standing.settled_at < row.final_from
-    if may_change and standing.state is not RowState.DISCARDED:
+    has_grown = row.first_day < standing.first_day or row.last_day > standing.last_day
+    if (row.is_recent or has_grown) and standing.state is not RowState.DISCARDED:
         return Verdict.ASK_ANEW
-    return left if is_settled else Verdict.ASK
+    return Verdict.LEAVE_SETTLED if standing.state in SETTLED else Verdict.ASK

@@ -26,6 +26,7 @@ class Tally:
     requests: int = 0
     retries: int = 0
     cache_hits: int = 0
+    not_kept: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     records: int = 0
     bytes_received: int = 0

@@ -10,14 +10,16 @@ from fetcher.selection import RunOptions, Verdict, verdict
 NOW = 1000.0
 ASKED = {Verdict.ASK, Verdict.ASK_ANEW}
 PLAIN, ONLY_FAILED, REPARSE = RunOptions(), RunOptions(only_failed=True), RunOptions(reparse=True)
-ROWS = st.builds(Row, st.just("2024-01-01"), st.just({}), st.booleans(), st.sampled_from([0.0, NOW / 2]))
+DAYS = st.integers(0, 2)
+ROWS = st.builds(Row, st.just("2024-01-01"), st.just({}), st.booleans(), DAYS, DAYS)
 STANDINGS = st.builds(
     Standing,
     st.sampled_from(RowState),
     not_before=st.sampled_from([0.0, NOW - 1, NOW, NOW + 1, NOW + 86_400]),
     records=st.integers(0, 3),
     digest=st.sampled_from([b"", b"digest"]),
-    settled_at=st.sampled_from([0.0, NOW / 2, NOW]),
+    first_day=DAYS,
+    last_day=DAYS,
 )
 OPTIONS = st.builds(RunOptions, st.booleans(), st.booleans(), st.booleans(), st.none() | st.floats(1, 1e6))
 
@@ -43,13 +45,14 @@ TABLE = [
     ("an empty row is parsed again", empty, False, REPARSE, Verdict.REPARSE),
     ("a row that could not be parsed is", Standing(RowState.QUARANTINED), False, REPARSE, Verdict.REPARSE),
     (
-        "a row that failed at its second look is",
+        "a row that failed at its second look is not: its kept answer is older than that",
         Standing(RowState.GAVE_UP, digest=b"x"),
         False,
         REPARSE,
-        Verdict.REPARSE,
+        Verdict.LEAVE_SETTLED,
     ),
-    ("a row without an answer is not", Standing(RowState.GAVE_UP), False, REPARSE, Verdict.LEAVE_WAITING),
+    ("a row that gave up stays a failure", Standing(RowState.GAVE_UP), False, REPARSE, Verdict.LEAVE_SETTLED),
+    ("what a person gave up is not", Standing(RowState.DISCARDED, digest=b"x"), False, REPARSE, Verdict.LEAVE_SETTLED),
     ("a refused row is not", Standing(refused), False, REPARSE, Verdict.LEAVE_SETTLED),
     ("a new row is not", None, False, REPARSE, Verdict.LEAVE_WAITING),
 ]
@@ -74,7 +77,8 @@ def test_no_row_is_asked_for_before_its_time(row, standing, options):
 def test_settled_rows_are_left_alone_unless_their_answers_may_still_change(row, standing, as_is):
     """Nothing is asked for twice; and what may change is asked of the API, not of what was kept."""
     found = verdict(row, standing, RunOptions(as_is=as_is), NOW)
-    may_change = row.is_recent or standing.settled_at < row.final_from
+    has_grown = row.first_day < standing.first_day or row.last_day > standing.last_day
+    may_change = row.is_recent or has_grown
     if standing.state in SETTLED and not may_change:
         assert found not in ASKED
     if may_change:
@@ -100,18 +104,21 @@ def test_only_failed_asks_for_failed_rows_alone(row, standing):
 
 @given(ROWS, STANDINGS | st.none(), OPTIONS)
 def test_a_row_that_is_left_is_counted_where_it_stands(row, standing, options):
-    """Settled rows as settled, the others as waiting: the counts add up to the rows read."""
+    """Only a row that has no outcome yet, or must wait, counts as waiting: the counts add up to the rows read."""
     found = verdict(row, standing, options, NOW)
     if found is Verdict.LEAVE_SETTLED:
         assert standing is not None
-        assert standing.state in SETTLED
+        assert standing.state is not RowState.WAITING
     if found is Verdict.LEAVE_WAITING:
-        assert standing is None or standing.state not in SETTLED or standing.not_before > NOW
+        assert standing is None or standing.state is RowState.WAITING or standing.not_before > NOW
 
 
-def test_a_window_that_was_asked_for_before_it_was_over_is_asked_for_anew():
+def test_a_window_that_has_grown_is_asked_for_anew():
     """Its last days were not in the answer, however long ago that was; once they were, it is left alone."""
-    window = Row("2024-01-01+7d", {}, final_from=500.0)
-    assert verdict(window, done._replace(settled_at=499.9), PLAIN, NOW) is Verdict.ASK_ANEW
-    assert verdict(window, done._replace(settled_at=500.0), PLAIN, NOW) is Verdict.LEAVE_SETTLED
+    window = Row("2024-01-01+7d", {}, first_day=10, last_day=16)
+    asked = done._replace(first_day=10, last_day=16)
+    assert verdict(window, asked._replace(last_day=15), PLAIN, NOW) is Verdict.ASK_ANEW
+    assert verdict(window, asked._replace(first_day=11), PLAIN, NOW) is Verdict.ASK_ANEW
+    assert verdict(window, asked, PLAIN, NOW) is Verdict.LEAVE_SETTLED
+    assert verdict(window, asked._replace(first_day=5, last_day=20), PLAIN, NOW) is Verdict.LEAVE_SETTLED
     assert verdict(window, Standing(RowState.DISCARDED), PLAIN, NOW) is Verdict.LEAVE_SETTLED

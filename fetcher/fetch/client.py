@@ -88,7 +88,7 @@ class Client:
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
-        if source is not Source.API_ONLY and (kept := self._kept(request)) is not None:
+        if source is not Source.API_ONLY and (kept := self._kept(request, source)) is not None:
             self._tally.cache_hits += 1
             return Fetched(kept, attempts=0)
         if source is Source.KEPT_ONLY:
@@ -115,11 +115,13 @@ class Client:
             await self._cache.put(request.key, response)
         return Fetched(response, attempts)
 
-    def _kept(self, request: Request) -> Response | None:
+    def _kept(self, request: Request, source: Source) -> Response | None:
         keep = self._settings.cache.keep
         if self._cache is None or keep == "none":
             return None
-        return self._cache.find(request.key, float("-inf") if keep == "forever" else self._retries.now() - keep)
+        if keep == "forever" or source is Source.KEPT_ONLY:
+            return self._cache.find(request.key, float("-inf"))
+        return self._cache.find(request.key, self._retries.now() - keep)
 
     @asynccontextmanager
     async def _started(self) -> AsyncIterator[Start]:

@@ -1,7 +1,7 @@
 """Rows of dates: one row a day, or one a window of days, both ends inclusive, as the API's own calendar counts them."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from fetcher.job.days import Day, DayOffset
@@ -34,17 +34,8 @@ def date_rows(dates: Dates, now: datetime) -> Iterator[Row]:
     for begin in begins:
         whole = begin + dates.every - 1
         start, end = date.fromordinal(max(begin, ends[0])), date.fromordinal(min(whole, ends[1]))
-        still_grows = whole > ends[1] and isinstance(dates.to, DayOffset)
         key = f"{date.fromordinal(max(begin, 1))}+{dates.every}d"
-        yield Row(key, {"start": start, "end": end}, still_grows or end >= fixed_before, final_from(whole, dates))
-
-
-def final_from(last: int, dates: Dates) -> float:
-    """When (epoch seconds) a run first asks for a window to its last day, an ordinal; 0 where no calendar cuts it."""
-    if not isinstance(dates.to, DayOffset):
-        return 0.0
-    day = date.fromordinal(min(last - dates.to.days, date.max.toordinal()))
-    return datetime.combine(day, time(), ZoneInfo(dates.timezone)).timestamp()
+        yield Row(key, {"start": start, "end": end}, end >= fixed_before, start.toordinal(), end.toordinal())
 
 
 def calendar_day(day: Day, today: date) -> date:

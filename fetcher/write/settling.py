@@ -24,5 +24,11 @@ def settled(outcome: Outcome, first_record: int, now: float) -> tuple[Settled, b
         revision = before.revision + 1 if before and before.digest else 1
         standing = Standing(outcome.state, 0.0, outcome.records, first_record, digest, revision)
         superseded = (before.first_record, before.records) if before and before.records else None
-    standing = standing._replace(state=outcome.state, not_before=outcome.not_before, settled_at=now)
+    standing = standing._replace(
+        state=outcome.state,
+        not_before=outcome.not_before,
+        settled_at=now,
+        first_day=outcome.first_day,
+        last_day=outcome.last_day,
+    )
     return Settled(outcome.row_key, standing, outcome.reason, outcome.attempts, superseded), lines

@@ -1,5 +1,6 @@
 import gzip
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def decoded(coding, pieces, most=MANY):
 
 def cut_at(data, places):
     ends = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(ends)]
 
 
 @given(CODINGS, st.lists(st.binary(max_size=2000), min_size=1, max_size=3), st.lists(st.integers(0, 5000), max_size=8))

@@ -152,35 +152,20 @@ def assume_runs(first, last):
 
 @given(FIRSTS, st.sampled_from(["today", "yesterday", "-3 days"]), st.integers(2, 40), TODAYS, st.integers(0, 60))
 def test_every_day_of_a_window_is_asked_for_however_seldom_the_job_runs(first, last, every, today, later):
-    """A window that was cut at the last day of the calendar is recent; and it is not final before it was asked whole.
-
-    That is what a later run goes by: it looks at when the row was settled.
-    """
+    """A window that was cut at the last day of the calendar asks about more days later, and says so."""
     assume_runs(first, last)
     earlier = {row.key: row for row in rows(first, last, every=f"{every} days", now=at(today))}
     for row in rows(first, last, every=f"{every} days", now=at(today + timedelta(later))):
         before = earlier.get(row.key)
         if before and not days_of(row) <= days_of(before):
-            assert before.is_recent
-            assert row.is_recent or at(today).timestamp() < row.final_from <= at(today + timedelta(later)).timestamp()
+            assert row.first_day < before.first_day or row.last_day > before.last_day
 
 
-@pytest.mark.parametrize(
-    ("last", "zone", "final"),
-    [
-        ("yesterday", "UTC", "2024-01-08T00:00:00+00:00"),
-        ("today", "UTC", "2024-01-07T00:00:00+00:00"),
-        ("-3 days", "UTC", "2024-01-10T00:00:00+00:00"),
-        ("yesterday", "Asia/Singapore", "2024-01-08T00:00:00+08:00"),
-    ],
-)
-def test_a_window_is_final_when_its_last_day_can_be_asked_for(last, zone, final):
-    """From the API's midnight on; where the job says its last day, a window is what it is."""
-    expected = datetime.fromisoformat(final).timestamp()
-    made = rows("2024-01-01", last, every="7 days", timezone=zone)
-    assert (made[0].key, made[0].final_from) == ("2024-01-01+7d", expected)
-    assert {row.final_from for row in rows("2024-01-01", "2024-03-01", every="7 days")} == {0.0}
-    assert {row.final_from for row in rows("2024-01-01", "yesterday")} == {0.0}
+def test_a_window_says_which_days_it_asks_about():
+    """Also where the job says its last day: a job that is lengthened later must not lose the days between."""
+    short, long = (rows("2024-01-01", last, every="7 days") for last in ("2024-01-10", "2024-01-20"))
+    assert short[1].key == long[1].key == "2024-01-08+7d"
+    assert (short[1].last_day, long[1].last_day) == (date(2024, 1, 10).toordinal(), date(2024, 1, 14).toordinal())
 
 
 def test_windows_of_a_relative_range_lie_where_they_lay_yesterday():
@@ -192,19 +177,18 @@ def test_windows_of_a_relative_range_lie_where_they_lay_yesterday():
         ("2024-03-10", "2024-03-14"),
     ]
     assert [row.key for row in after] == [row.key for row in before]
-    assert [row.is_recent for row in before] == [False, True]
+    assert not any(row.is_recent for row in before)
 
 
 @given(st.integers(1, 30), st.integers(1, 40), st.sampled_from(["today", "yesterday", "-3 days"]), TODAYS)
 def test_days_of_the_lookback_are_recent_and_no_others(lookback, every, last, today):
     """A row is asked for again as long as one of its days is; a window also while it grows."""
     made = rows("-100 days", last, every=f"{every} days", lookback=f"{lookback} days", now=at(today))
-    newest = max(max(days_of(row)) for row in made)
+    max(max(days_of(row)) for row in made)
     for row in made:
         is_looked_back_at = any(day >= today - timedelta(lookback) for day in days_of(row))
-        begin = date.fromisoformat(row.key.partition("+")[0])
-        still_grows = begin + timedelta(every - 1) > newest
-        assert row.is_recent == (is_looked_back_at or still_grows)
+        date.fromisoformat(row.key.partition("+")[0])
+        assert row.is_recent == is_looked_back_at
 
 
 def test_without_a_lookback_no_day_is_recent():

@@ -20,7 +20,7 @@ from fetcher.tally import Tally
 from tests.stories.conftest import ROOT, command, quiet_environment
 from tests.stories.feeds import days, expected, in_order, make_job, published, serving, sets
 
-WALL = re.compile(r"\btime\.time\b|datetime\.now|date\.today|utcnow")
+WALL = re.compile(r"\btime\.time\b|from time import|import time as|datetime\.now|date\.today|utcnow")
 MAY_READ_THE_WALL = {"cli.py", "launch.py"}
 """Doors and the launch read the wall's clock and hand it down; what waits within a run goes by the monotonic one."""
 
