@@ -75,7 +75,7 @@ def test_a_new_ledger_is_empty_and_private(path):
 
 def test_what_was_committed_is_there_after_a_restart(path):
     """Rows, segments and facts, for the next run and for a reader."""
-    first = row("a", records=3, first_record=7, digest=b"\x00\xff", revision=2, settled_at=1.5)
+    first = row("a", records=3, first_record=7, digest=b"\x00\xff", revision=2, settled_at=1.5, first_day=5, last_day=9)
     with Ledger(path) as ledger:
         ledger.commit(iter([first, row("b", RowState.WAITING, "429", not_before=99.5)]), iter([SEGMENT]))
         ledger.remember("fetch", "one")
@@ -84,7 +84,7 @@ def test_what_was_committed_is_there_after_a_restart(path):
     for kind in (Ledger, LedgerView):
         with kind(path) as ledger:
             assert ledger.standings(["a", "b", "c"]) == {
-                "a": Standing(DONE, 0.0, 3, 7, b"\x00\xff", 2, 1.5),
+                "a": Standing(DONE, 0.0, 3, 7, b"\x00\xff", 2, 1.5, 5, 9),
                 "b": Standing(RowState.WAITING, 99.5),
             }
             assert ledger.segments() == [SEGMENT]
@@ -107,7 +107,7 @@ def test_attempts_add_up_over_runs_and_the_rest_is_the_newest(path):
     with Ledger(path) as ledger:
         ledger.commit([row("a", RowState.GAVE_UP, "HTTP 503", 3, not_before=7.0, settled_at=1.0)], [])
         assert list(ledger.failures()) == [Failure("a", RowState.GAVE_UP, "HTTP 503", 3, 1.0)]
-        newest = row("a", attempts=2, records=4, first_record=9, digest=b"x", revision=2, settled_at=2.0)
+        newest = row("a", attempts=2, records=4, first_record=9, digest=b"x", revision=2, settled_at=2.0, last_day=9)
         ledger.commit([newest], [])
         assert ledger.standings(["a"]) == {"a": newest.standing}
         assert ledger.counts() == {(DONE, ""): 1}
@@ -152,9 +152,10 @@ def test_superseded_ranges_come_in_order_once_what_replaced_them_is_published(pa
     with Ledger(path) as ledger:
         ledger.commit([row("a", records=2, first_record=0), row("b", records=3, first_record=2)], [])
         ledger.commit([row("b", records=1, first_record=5, revision=2, superseded=(2, 3))], [])
-        ledger.commit([row("a", records=1, first_record=6, revision=2, superseded=(0, 2))], [])
-        assert [ledger.superseded(before=published) for published in (5, 6, 7)] == [[], [(2, 3)], [(0, 2), (2, 3)]]
-        assert ledger.vouched_records() == 7
+        ledger.commit([row("a", records=2, first_record=6, revision=2, superseded=(0, 2))], [])
+        left_out = [ledger.superseded(before=published) for published in (5, 6, 7, 8)]
+        assert left_out == [[], [(2, 3)], [(2, 3)], [(0, 2), (2, 3)]]
+        assert ledger.vouched_records() == 8
 
 
 def test_a_row_that_has_become_empty_supersedes_without_a_record_of_its_own(path):

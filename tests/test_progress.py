@@ -28,6 +28,8 @@ def busy() -> Tally:
         settled_before=Counter({RowState.DONE: 1200, RowState.EMPTY: 3}),
         requests=1650,
         records=15_000,
+        commits=8,
+        commit_s=0.3085,
         retries=41,
         cache_hits=12,
         statuses=Counter({200: 1600, 429: 41, 404: 9}),
@@ -53,11 +55,13 @@ def test_the_live_line():
 
 def test_the_summary_of_a_good_run():
     """Three lines say that all is well."""
-    tally = Tally(rows_read=1, is_read_whole=True, requests=1, records=1, statuses=Counter({200: 1}))
+    tally = Tally(
+        rows_read=1, is_read_whole=True, requests=1, records=1, commits=1, commit_s=0.05, statuses=Counter({200: 1})
+    )
     tally.settle(Outcome("a", RowState.DONE))
     assert summary(report(tally)) == (
         "air: 1 row = 1 done\n"
-        "  1 record added to data/air in 12.3 s\n"
+        "  1 record added to data/air in 12.3 s; 1 commit took 0.4% of it\n"
         "  1 request (0 retries), 0 answers from the cache\n"
         "  answers: 1 x 200"
     )
@@ -79,7 +83,7 @@ def test_the_summary_of_a_run_with_something_of_everything():
     assert summary(report(tally, signal=15)) == (
         "air: 3,000 rows = 2,700 done + 3 empty + 9 refused + 1 gave up + 287 waiting"
         " (1,203 of them in earlier runs)\n"
-        "  15,000 records added to data/air in 12.3 s\n"
+        "  15,000 records added to data/air in 12.3 s; 8 commits took 2.5% of it\n"
         "  1,650 requests (41 retries), 12 answers from the cache\n"
         "  answers: 1,600 x 200, 9 x 404, 41 x 429\n"
         "  9 x refused: 404 Not Found\n"

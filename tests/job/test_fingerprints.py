@@ -61,3 +61,8 @@ def test_a_new_secret_leaves_the_rows_as_they_are(load):
     fingerprints = {fetch_fingerprint(load(headers, environ={"TOKEN": token})) for token in ("one", "t{w}o")}
     assert len(fingerprints) == 1
     assert all(re.fullmatch("[0-9a-f]{64}", fingerprint) for fingerprint in fingerprints)
+
+
+def test_the_fetch_fingerprint_of_a_job_is_the_same_in_every_version(load):
+    """Ledgers hold it: a version that computes another one asks for every row again, and writes its records twice."""
+    assert fetch_fingerprint(load()) == "6ee7eaef4c10456a911f214916f8b7abad6586104a05558640cca7a07a92d0b8"

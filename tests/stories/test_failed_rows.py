@@ -108,7 +108,9 @@ def test_discarded_rows_fail_no_run_and_are_counted(fetcher, tmp_path, feed, job
 
 
 def test_a_key_that_did_not_fail_is_left_alone(fetcher, tmp_path, feed, job):
-    """Neither retry nor discard touches what is done."""
+    """Neither retry nor discard touches what is done: exit 2 names the keys."""
     for deed in ("retry", "discard"):
-        assert fetcher("failures", deed, job, days(10)[9], "nonsense").out.startswith("0 rows")
+        ran = fetcher("failures", deed, job, days(10)[9], "nonsense")
+        assert ran.code == 2, ran.err
+        assert f"{days(10)[9]}, nonsense" in ran.err
     assert states(tmp_path / "out") == {"done": 7, "refused": 1, "gave up": 1, "quarantined": 1}

@@ -199,7 +199,7 @@ def test_f09_a_ledger_that_is_deleted_or_older_than_its_files_is_noticed(fetcher
         feed.taken()
         make_job(tmp_path, feed.url, 8)
         for found in (None, yesterdays):
-            ledger.unlink()
+            ledger.unlink(missing_ok=True)
             if found is not None:
                 ledger.write_bytes(found)
             ran = fetcher("run", job)

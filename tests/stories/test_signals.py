@@ -21,6 +21,18 @@ END_S = 10.0
 """What the issue allows between a signal and the end."""
 
 
+DEEP_IN_C = """\
+import os
+import re
+from pathlib import Path
+
+def parse(body, row):
+    Path(__file__).with_name(f"busy-{os.getpid()}").touch()
+    re.fullmatch("(a+)+b", "a" * 60)
+"""
+"""A parser that no signal handler and no thread of its process can get a word in with."""
+
+
 async def never(_: str) -> web.Response:
     await asyncio.Event().wait()
     raise AssertionError
@@ -170,16 +182,23 @@ def test_p08_workers_end_with_a_killed_parent_and_hold_nothing(fetcher, in_group
     """SIGKILL while they parse: the lock is free at once, and soon they are gone."""
     with serving() as feed:
         job = make_job(tmp_path, feed.url, 10)
-        process = in_group("run", job, "--set", parse_slowly(job, 60))
-        until(lambda: len(feed.asked) == 10 and len(children(process.pid)) >= 3, process)
-        workers = children(process.pid)
+        in_two = parse_slowly(job, 0)
+        (tmp_path / "slow.py").write_text(DEEP_IN_C)
+        process = in_group("run", job, "--set", in_two)
+        until(lambda: len(list(tmp_path.glob("busy-*"))) == 2, process)
+        workers = [int(path.name.removeprefix("busy-")) for path in tmp_path.glob("busy-*")]
+        assert all(map(is_alive, workers))
 
-        process.kill()
-        process.wait()
-        again = fetcher("run", job, "--set", parse_slowly(job, 0))
+        try:
+            process.kill()
+            process.wait()
+            again = fetcher("run", job, "--set", parse_slowly(job, 0))
 
-        assert again.code == 0, again.err
-        until(lambda: not any(map(is_alive, workers)))
+            assert again.code == 0, again.err
+            until(lambda: not any(map(is_alive, workers)))
+        finally:
+            for worker in filter(is_alive, workers):
+                os.kill(worker, signal.SIGKILL)
         assert in_order(output(tmp_path / "out").records()) == expected(10)
 
 

@@ -23,6 +23,7 @@ FAILED = st.builds(
     st.sampled_from(FAILURES),
     st.sampled_from(["", "503"]),
     not_before=st.sampled_from([0.0, 9e9]),
+    last_day=st.integers(0, 3),
 )
 STORY = st.lists(st.tuples(st.sampled_from(KEYS), ANSWERED | FAILED, st.integers(0, 5)))
 
@@ -46,6 +47,8 @@ class Shelf:
             attempts,
             outcome.not_before,
             self.standings.get(key),
+            outcome.first_day,
+            outcome.last_day,
         )
         row, lines = settled(told, len(self.lines), 1000.0 + len(self.lines))
         self.lines += lines.splitlines(keepends=True)
@@ -117,13 +120,16 @@ def test_a_failure_keeps_what_was_brought_home(story):
         if outcome.state not in CAME:
             assert (lines, row.superseded) == (b"", None)
             assert row.standing == before._replace(
-                state=outcome.state, not_before=outcome.not_before, settled_at=row.standing.settled_at
+                state=outcome.state,
+                not_before=outcome.not_before,
+                settled_at=row.standing.settled_at,
+                last_day=outcome.last_day,
             )
 
 
 @given(STORY)
 def test_what_the_outcome_says_of_the_row_is_saved(story):
-    """State, reason, attempts and wait are those of the newest outcome, the time is now."""
+    """State, reason, attempts, wait and days are those of the newest outcome, the time is now."""
     shelf = Shelf()
     for key, outcome, attempts in story:
         now = 1000.0 + len(shelf.lines)
@@ -131,6 +137,7 @@ def test_what_the_outcome_says_of_the_row_is_saved(story):
         assert (row.key, row.reason, row.attempts) == (key, outcome.reason, attempts)
         standing = row.standing
         assert (standing.state, standing.not_before, standing.settled_at) == (outcome.state, outcome.not_before, now)
+        assert (standing.first_day, standing.last_day) == (outcome.first_day, outcome.last_day)
 
 
 def test_a_wait_ends_with_the_answer():
