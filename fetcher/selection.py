@@ -42,7 +42,8 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
     left = Verdict.LEAVE_WAITING if standing.state is RowState.WAITING else Verdict.LEAVE_SETTLED
     if options.reparse:
         return Verdict.REPARSE if standing.state in PARSED else left
-    if standing.not_before > now:
+    is_sane = standing.settled_at <= now  # else the wait was written by a clock that was ahead, and means nothing
+    if standing.not_before > now and is_sane:
         return Verdict.LEAVE_WAITING
     if options.only_failed:
         return Verdict.ASK if standing.state in FAILED else left

@@ -18,6 +18,7 @@ STANDINGS = st.builds(
     not_before=st.sampled_from([0.0, NOW - 1, NOW, NOW + 1, NOW + 86_400]),
     records=st.integers(0, 3),
     digest=st.sampled_from([b"", b"digest"]),
+    settled_at=st.sampled_from([0.0, NOW]),
     first_day=DAYS,
     last_day=DAYS,
 )

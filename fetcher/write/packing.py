@@ -31,6 +31,15 @@ def packed_gzip(lines: bytes) -> bytes:
     return gzip.compress(lines, compresslevel=6, mtime=0)
 
 
+def packed_zstd(lines: bytes) -> bytes:
+    """With a checksum in each frame, so that a changed byte is noticed when it is read."""
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: 3,
+        zstd.CompressionParameter.checksum_flag: 1,
+    }
+    return zstd.compress(lines, options=options)
+
+
 def open_plain(path: Path) -> IO[bytes]:
     """Lines as they are."""
     return path.open("rb")
@@ -42,5 +51,5 @@ DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 PACKINGS = {
     "none": Packing(".jsonl", lambda lines: lines, open_plain),
     "gzip": Packing(".jsonl.gz", packed_gzip, partial(gzip.open, mode="rb")),
-    "zstd": Packing(".jsonl.zst", lambda lines: zstd.compress(lines, 3), partial(zstd.open, mode="rb")),
+    "zstd": Packing(".jsonl.zst", packed_zstd, partial(zstd.open, mode="rb")),
 }

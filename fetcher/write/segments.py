@@ -8,6 +8,7 @@ recovery only ever cuts a tail that nobody vouches for, or repeats the last step
 """
 
 import asyncio
+import errno
 import hashlib
 import re
 from collections.abc import Sequence
@@ -49,8 +50,9 @@ def published_name(segment: Segment) -> str:
 class GrowingSegment:
     """The open segment: a file, and what the ledger will be told of it."""
 
-    def __init__(self, segment: Segment, file: OpenFile, digest: "hashlib._Hash") -> None:
+    def __init__(self, layout: Layout, segment: Segment, file: OpenFile, digest: "hashlib._Hash") -> None:
         self.segment = segment
+        self._layout = layout
         self._file = file
         self._digest = digest
 
@@ -65,8 +67,13 @@ class GrowingSegment:
         )
 
     async def durable(self, is_sealed: bool) -> Segment:
-        """What the ledger may vouch for now: all that was appended is on the disk."""
+        """What the ledger may vouch for now: all that was appended is on the disk, and where it belongs."""
         await self._file.sync()
+        path = self._layout.open_path(self.segment.number)
+        if self._layout.disk.size(path) != self.segment.length:
+            raise FileNotFoundError(
+                errno.ENOENT, "the open segment was moved or changed while it was written", str(path)
+            )
         if is_sealed:
             self.segment = replace(self.segment, state=SegmentState.SEALED)
         return self.segment
@@ -81,14 +88,16 @@ async def begin(layout: Layout, number: int, packing: str, now: float) -> Growin
     file = await layout.disk.create(layout.open_path(number))
     await asyncio.to_thread(layout.disk.sync_folder, layout.state)
     digest = hashlib.sha256()
-    return GrowingSegment(Segment(number, SegmentState.OPEN, packing, 0, 0, digest.hexdigest(), now), file, digest)
+    return GrowingSegment(
+        layout, Segment(number, SegmentState.OPEN, packing, 0, 0, digest.hexdigest(), now), file, digest
+    )
 
 
 async def carry_on(layout: Layout, segment: Segment) -> GrowingSegment:
     """The open segment of an earlier run, checked and cut by `recover` before."""
     path = layout.open_path(segment.number)
     digest = await asyncio.to_thread(sha256_of, layout.disk, path, segment.length)
-    return GrowingSegment(segment, await layout.disk.reopen(path), digest)
+    return GrowingSegment(layout, segment, await layout.disk.reopen(path), digest)
 
 
 def publish(layout: Layout, segment: Segment) -> Segment:

@@ -70,7 +70,6 @@ def test_t02_a_clock_that_was_decades_behind_holds_nothing_back():
     assert verdict(Row("a", {}), held, RunOptions(), NOW) is Verdict.ASK
 
 
-@pytest.mark.xfail(reason="a wait that was written by a clock of the future is kept until that future")
 def test_t02_a_clock_that_was_decades_ahead_holds_nothing_back_for_decades():
     """What 2099 wrote as "in an hour" cannot have been settled yet: the wait means nothing any more."""
     then = NOW + DECADES_S

@@ -140,7 +140,6 @@ def test_f05_a_folder_or_file_without_permission_is_named(fetcher, as_nobody_spe
         assert fetcher("run", job).code == 0
 
 
-@pytest.mark.xfail(reason="the writer does not look whether its folder is still there before it commits")
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_f06_a_folder_that_is_taken_away_stops_the_run_before_its_next_commit(start, tmp_path, is_replaced):
     """What is written from then on would be nowhere: the run ends, and does not go on asking until its last row."""
@@ -282,7 +281,6 @@ def test_f10_bits_that_flip_in_the_ledgers_pages_are_found_at_the_start(fetcher,
         assert contents(tmp_path / "out") == before
 
 
-@pytest.mark.xfail(reason="bodies are kept without a checksum")
 async def test_f10_a_bit_that_flips_in_a_kept_answer_never_becomes_a_record(tmp_path):
     """Wherever in the body it is, it is noticed."""
     body = b"".join(b'{"day": "2019-01-01", "number": %d}' % number for number in range(3))

@@ -79,30 +79,6 @@ def failed_fsync_swallowed(plant: Plant) -> None:
     plant.durable(sync)
 
 
-def failed_append_swallowed(plant: Plant) -> None:
-    """A disk that is full took half of the batch; nobody looks."""
-
-    def make(real: Any) -> Any:
-        async def append(growing: Any, *rest: Any) -> None:
-            file = growing._file
-
-            async def swallow(data: bytes) -> None:
-                try:
-                    await file.append(data)
-                except OSError:
-                    plant.ran()
-
-            growing._file = But(file, append=swallow)
-            try:
-                await real(growing, *rest)
-            finally:
-                growing._file = file
-
-        return append
-
-    plant.method(GrowingSegment, "append", make)
-
-
 def rows_before_segment(plant: Plant) -> None:
     """Rows are settled in one transaction, their bytes vouched for in the next."""
 
@@ -384,7 +360,6 @@ BUGS = [
     seal_before_fsync,
     fsync_retried,
     failed_fsync_swallowed,
-    failed_append_swallowed,
     rows_before_segment,
     segment_before_rows,
     published_too_early,
