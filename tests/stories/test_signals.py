@@ -147,7 +147,7 @@ def test_p07_ctrl_c_in_a_terminal_reaches_the_workers_too_and_they_say_nothing(
 ):
     """SIGINT to the whole group, while workers start and while they are busy: exit 130 and no traceback of anybody."""
     with serving() as feed:
-        job = make_job(tmp_path, feed.url, 20)
+        job = make_job(tmp_path, feed.url, 100)
         slow = parse_slowly(job, 0.1)
         process = in_group("run", job, "--set", slow)
         until(lambda: len(feed.asked) >= (1 if moment == "starting" else 20), process)
@@ -164,7 +164,7 @@ def test_p07_ctrl_c_in_a_terminal_reaches_the_workers_too_and_they_say_nothing(
         assert "interrupted: everything received is committed" in errors
 
         assert fetcher("run", job, "--set", slow).code == 0
-        assert in_order(output(tmp_path / "out").records()) == expected(20)
+        assert in_order(output(tmp_path / "out").records()) == expected(100)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
