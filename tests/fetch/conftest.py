@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -49,10 +50,12 @@ def speaking():
     @asynccontextmanager
     async def serving(answer):
         asked = []
-        dones = set()
+        dones: set[asyncio.Task[Any]] = set()
 
         async def serve(reader, writer):
-            dones.add(asyncio.current_task())
+            task = asyncio.current_task()
+            assert task is not None
+            dones.add(task)
             try:
                 while head := await reader.readuntil(b"\r\n\r\n"):
                     asked.append(head)

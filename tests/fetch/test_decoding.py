@@ -1,5 +1,6 @@
 import gzip
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-PACK = {"gzip": gzip.compress, "zstd": zstd.compress, "": bytes}
+PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress, "": bytes}
 CODINGS = st.sampled_from(sorted(PACK))
 MANY = 1 << 30
 

@@ -108,6 +108,8 @@ def test_an_unusable_date_is_replaced_by_our_own_clock(date):
 def test_a_later_date_never_means_a_shorter_wait(untils, date, now):
     """The wait grows with the date."""
     sooner, later = (retry_after_s(told(as_http_date(until), date), now) for until in untils)
+    assert sooner is not None
+    assert later is not None
     assert sooner <= later
 
 
@@ -115,6 +117,8 @@ def test_a_later_date_never_means_a_shorter_wait(untils, date, now):
 def test_a_bigger_number_never_means_a_shorter_wait(numbers):
     """The wait grows with the number, of whatever length."""
     sooner, later = (retry_after_s(told(str(number)), NOW) for number in numbers)
+    assert sooner is not None
+    assert later is not None
     assert sooner <= later
 
 
