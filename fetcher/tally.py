@@ -30,7 +30,6 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     records: int = 0
     bytes_received: int = 0
-    bytes_written: int = 0
     commits: int = 0
     commit_s: float = 0.0
     not_before: float = 0.0

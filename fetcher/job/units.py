@@ -132,11 +132,5 @@ _SIZE_SCHEMA = text_schema(rf"\s*{_NUMBER}\s*(?:{'|'.join(_BYTES)})\s*", "64 MB"
 _WINDOWS = "|".join(unit for unit in _SECONDS if unit not in _CALENDAR)
 RATE_PATTERN = rf"\s*[0-9]+\s*/\s*(?:{_NUMBER})?\s*(?:{_WINDOWS})\s*"
 
-Duration = Annotated[float, Kind(parse_duration, _DURATION_SCHEMA)]
-"""Seconds, written with a unit."""
-
-Size = Annotated[int, Kind(parse_size, _SIZE_SCHEMA)]
-"""Bytes, written with a unit."""
-
 RateText = Annotated[Rate, Kind(parse_rate, text_schema(RATE_PATTERN, "6/10 s", "20/s", "600/min", "1000/h"))]
 """A Rate, written as starts per window."""

@@ -143,7 +143,6 @@ class Writer:
     async def _append(self, lines: bytes, records: int) -> list[Segment]:
         """Spread lines over as many segments as they need; returns those that are full, durable and sealed."""
         sealed = []
-        self._tally.bytes_written += len(lines)
         while lines:
             growing = self._growing = self._growing or await self._begin()
             taken, count = cut(self._rotation, lines, records, growing.segment)

@@ -1,6 +1,7 @@
 """The worker processes: whatever one item does, the others get their answers, and nobody outlives the run."""
 
 import asyncio
+import multiprocessing
 import os
 import select
 import signal
@@ -293,8 +294,9 @@ async def test_workers_are_born_deaf_to_ctrl_c():
 
 async def test_an_engine_that_was_never_used_closes():
     """Opening it starts no process."""
+    before = set(multiprocessing.active_children())
     async with Processes(deeds.do, workers=2, timeout_s=LONG_S):
-        pass
+        assert set(multiprocessing.active_children()) == before
 
 
 SCRIPT = """

@@ -289,7 +289,9 @@ def test_a_file_may_define_dataclasses(function):
 
 def test_loading_a_path_does_nothing():
     """Only a function has a file to load."""
-    load(Parsing(records="[]"))
+    load(Parsing(file="not-there.py", records="[]"))
+    with pytest.raises(JobError):
+        load(Parsing(file="not-there.py", function="parse"))
 
 
 def test_the_chunks_of_a_long_answer_are_one(function):
