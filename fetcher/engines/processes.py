@@ -15,8 +15,9 @@ from concurrent.futures import TimeoutError as TaskTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import TracebackType
-from typing import Generic
+from typing import Any, Generic
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -33,6 +34,47 @@ LOOK_EVERY_S = 1.0
 NOBODY = -1
 MOST_UNEXPLAINED = 5
 MOST_POOLS_LOST = 3
+
+
+class _Worker(SpawnProcess):
+    """A worker whose start is told to `on_start`, which stays behind in this process."""
+
+    on_start: "Callable[[SpawnProcess], None]"
+
+    def start(self) -> None:
+        super().start()
+        self.on_start(self)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "on_start"}
+
+
+class _Lineage(SpawnContext):
+    """Spawns workers, and ends all of them, however far each has come.
+
+    pebble takes its locks away before it stops its workers, and one that is only starting says so with a traceback.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alive: list[SpawnProcess] = []
+        self._is_ended = False
+
+    def Process(self, *args: Any, **kwargs: Any) -> _Worker:  # type: ignore[override]  # pebble calls it
+        worker = _Worker(*args, **kwargs)
+        worker.on_start = self._note
+        return worker
+
+    def _note(self, worker: SpawnProcess) -> None:
+        self._alive = [*filter(SpawnProcess.is_alive, self._alive), worker]
+        if self._is_ended:
+            worker.kill()
+
+    def end(self) -> None:
+        """Kill every worker; whoever is started from now on is killed at once."""
+        self._is_ended = True
+        for worker in self._alive:
+            worker.kill()
 
 
 @dataclass(slots=True, eq=False)
@@ -67,8 +109,7 @@ class Processes(Generic[Item, Result]):
         self._pools_lost = 0
 
     async def __aenter__(self) -> "Processes[Item, Result]":
-        self._context = multiprocessing.get_context("spawn")
-        self._notes = self._context.RawArray("d", 2 * self._batches)
+        self._notes = multiprocessing.get_context("spawn").RawArray("d", 2 * self._batches)
         self._pool = self._new_pool()
         self._tasks = [asyncio.create_task(self._serve(note)) for note in range(self._batches)]
         return self
@@ -82,7 +123,7 @@ class Processes(Generic[Item, Result]):
         while not self._queue.empty():
             self._queue.get_nowait().future.cancel()
             await asyncio.sleep(0)  # whoever waited for a place comes in now, and is sent away too
-        await asyncio.to_thread(_close, self._pool)
+        await asyncio.to_thread(_close, self._pool, self._lineage)
 
     def warm_up(self) -> None:
         """Start the workers now, so that they are there when the first item comes."""
@@ -107,7 +148,8 @@ class Processes(Generic[Item, Result]):
     def _new_pool(self) -> ProcessPool:
         self._is_warm = False
         initial = (self._notes, self._work)
-        return ProcessPool(self._workers, initializer=prepare, initargs=initial, context=self._context)
+        self._lineage = _Lineage()
+        return ProcessPool(self._workers, initializer=prepare, initargs=initial, context=self._lineage)
 
     async def _serve(self, note: int) -> None:
         while True:
@@ -177,7 +219,7 @@ class Processes(Generic[Item, Result]):
             self._pools_lost += 1
             if self._pools_lost >= MOST_POOLS_LOST:
                 raise RunStopped("worker processes end as soon as they start; what they said is above") from error
-            await asyncio.to_thread(_close, broken)
+            await asyncio.to_thread(_close, broken, self._lineage)
             self._pool = self._new_pool()
 
     def _culprit(self, error: Exception, note: int, size: int) -> int | None:
@@ -207,8 +249,9 @@ async def _outcome(
         future.cancel()
 
 
-def _close(pool: ProcessPool) -> None:
+def _close(pool: ProcessPool, lineage: _Lineage) -> None:
     pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
+    lineage.end()
     pool.join()
 
 

@@ -317,7 +317,8 @@ def start(tmp_path, body, **options):
     """A program of its own that runs an engine; `body` is what it does with it."""
     script = tmp_path / "program.py"
     script.write_text(SCRIPT.format(body=body))
-    around = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # what is printed is buffered, as usual
+    paths = f"{tmp_path}{os.pathsep}{ROOT}"
+    around = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": ""}  # what is printed is buffered, as usual
     return subprocess.Popen([sys.executable, script], env=around, text=True, **options)
 
 
@@ -350,6 +351,22 @@ def test_ctrl_c_does_not_kill_workers(tmp_path):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     out, err = start(tmp_path, body, start_new_session=True, **pipes).communicate(timeout=120)
     assert (out, err) == ("True\n", "")
+
+
+SLOW_START = """
+import signal, sys, time
+if "--multiprocessing-fork" in sys.orig_argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(0.2)
+"""
+
+
+def test_an_engine_closes_without_a_word_while_its_workers_start(tmp_path):
+    """A worker that comes too late to find what it was to inherit must not say so."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_START)
+    program = start(tmp_path, "engine.warm_up()", stderr=subprocess.PIPE)
+    assert program.communicate(timeout=120)[1] == ""
+    assert program.returncode == 0
 
 
 @pytest.mark.parametrize("deed", ["hang", "spin", pytest.param("hold the gil", marks=ON_LINUX)])
