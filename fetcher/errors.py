@@ -5,6 +5,8 @@
     ├── RowError              this row alone; the others go on            exit 3 at the end
     │   ├── Refused           asking again will not help
     │   ├── GaveUp            the next run asks again
+    │   │   └── Incomplete    its pages do not add up; the next run asks from the first one
+    │   ├── Unknown           sent, and only the server knows whether it was carried out
     │   ├── Parked            the server asked for a long wait; asked again after it
     │   ├── NotKept           no answer is kept, and no request was allowed
     │   └── Quarantined       the answer came and could not be parsed
@@ -66,6 +68,14 @@ class Refused(RowError):
 
 class GaveUp(RowError):
     """Every allowed attempt failed; the next run asks again."""
+
+
+class Incomplete(GaveUp):
+    """The pages of a row cannot be all of it; the next run asks from the first one."""
+
+
+class Unknown(RowError):
+    """A request that must not be sent twice was sent, and its answer was lost; the job says what happens to the row."""
 
 
 class Parked(RowError):

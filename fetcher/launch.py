@@ -163,7 +163,7 @@ def check_parse_part(job: LoadedJob, ledger: Ledger, options: RunOptions, finger
     if before in (None, fingerprint) or options.reparse or options.as_is:
         return
     counts = ledger.counts()
-    rows = sum(count for (state, _), count in counts.items() if state in PARSED)
+    rows = sum(count for (state, _), count in counts.items() if state in PARSED) + ledger.halfway()
     if rows:
         message = (
             f"changed since {rows:,} rows were parsed. --reparse parses their kept answers again, without a request; "

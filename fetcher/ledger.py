@@ -5,7 +5,8 @@ synchronous=FULL: when `commit` returns, it has survived a power cut. One connec
 can be corrupted by two); reads by other processes are safe.
 
 Records are numbered from 0 in the order of writing, over all segments. A row's records are `records` in a row from
-`first_record` on; when a later revision takes their place, the range goes to `superseded`.
+`first_record` on, or lie in `pieces`, page by page; when a later revision takes their place, the range goes to
+`superseded`.
 """
 
 import enum
@@ -18,8 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fetcher import pieces
 from fetcher.errors import Busy, Contradiction, DiskFailed
 from fetcher.model import FAILED, RowState, Standing
+from fetcher.pieces import Holder, Piece
 
 MIGRATIONS = (
     """
@@ -38,22 +41,25 @@ MIGRATIONS = (
         records INTEGER NOT NULL, sha256 TEXT NOT NULL, opened_at REAL NOT NULL
     );
     """,
+    pieces.SCHEMA,
 )
 """Statement by statement, from an empty file to the present version, which is their number."""
 
 SAVE_ROW = """
 INSERT INTO rows (
-    key, state, reason, attempts, records, first_record, digest, revision, not_before, settled_at, first_day, last_day
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    key, state, reason, attempts, records, first_record, digest, revision, not_before, settled_at, first_day, last_day,
+    position
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
     attempts = rows.attempts + excluded.attempts, records = excluded.records, first_record = excluded.first_record,
     digest = excluded.digest, revision = excluded.revision, not_before = excluded.not_before,
-    settled_at = excluded.settled_at, first_day = excluded.first_day, last_day = excluded.last_day
+    settled_at = excluded.settled_at, first_day = excluded.first_day, last_day = excluded.last_day,
+    position = excluded.position
 """
 STATES = {str(state): state for state in RowState}
 SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)"
 STANDINGS = """
-SELECT key, state, not_before, records, first_record, digest, revision, settled_at, first_day, last_day
+SELECT key, state, not_before, records, first_record, digest, revision, settled_at, first_day, last_day, position
 FROM rows WHERE key IN ({marks})
 """
 
@@ -84,13 +90,21 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One row as a commit saves it. `attempts` is added to those of earlier runs; `superseded` frees an older range."""
+    """One row as a commit saves it. `attempts` is added to those of earlier runs; `superseded` frees an older range.
+
+    With a `piece` it is one page that came; `begins_anew` drops what an earlier pass left of that revision, and
+    `is_whole` says that it was the last. `record_keys` (16 bytes each) are those of the records that it brought.
+    """
 
     key: str
     standing: Standing
     reason: str
     attempts: int
     superseded: tuple[int, int] | None = None
+    piece: Piece | None = None
+    begins_anew: bool = False
+    is_whole: bool = False
+    record_keys: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +164,28 @@ class LedgerView:
         return [Segment(number, SegmentState(state), *rest) for number, state, *rest in found]
 
     def superseded(self, before: int) -> list[tuple[int, int]]:
-        """Ranges of records, (first, how many) in order, that a revision replaced which begins before that record."""
-        query = "SELECT first_record, records FROM superseded WHERE by_record < ? ORDER BY first_record"
+        """Ranges of records, (first, how many) in order, that a revision replaced which begins before that record, or
+        that belong to a revision that has not come whole."""
+        query = f"SELECT first_record, records FROM superseded WHERE by_record < ? UNION {pieces.PENDING} ORDER BY 1"
         return self._reader.execute(query, (before,)).fetchall()
 
     def vouched_records(self) -> int:
         """How many records the rows stand for, those of older revisions included."""
-        query = "SELECT (SELECT TOTAL(records) FROM rows) + (SELECT TOTAL(records) FROM superseded)"
+        whole = "SELECT TOTAL(records) FROM rows WHERE first_record >= 0"
+        query = f"SELECT ({whole}) + ({pieces.HELD}) + (SELECT TOTAL(records) FROM superseded)"
         return int(self._reader.execute(query).fetchone()[0])
+
+    def pieces(self, row_key: str, page: int) -> list[Piece]:
+        """What is known of one page of a row, over its revisions."""
+        return pieces.of_page(self._reader, row_key, page)
+
+    def holders(self, record_keys: Sequence[bytes]) -> Mapping[bytes, list[Holder]]:
+        """Who holds records of these keys; keys of nobody are absent. At most a few hundred keys a call."""
+        return pieces.holders(self._reader, record_keys)
+
+    def halfway(self) -> int:
+        """How many rows have pages that came and pages that did not."""
+        return int(self._reader.execute("SELECT COUNT(*) FROM rows WHERE position != ''").fetchone()[0])
 
     def counts(self) -> Counter[tuple[RowState, str]]:
         """Rows by state and reason, over all runs; settled rows have no reason."""
@@ -236,6 +264,8 @@ class Ledger(LedgerView):
         with self._transaction() as writer:
             writer.executemany(SAVE_ROW, map(_columns, rows))
             writer.executemany("INSERT INTO superseded VALUES (?, ?, ?)", freed)
+            for row in rows:
+                _save_parts(writer, row)
             writer.executemany(SAVE_SEGMENT, held)
 
     def remember(self, name: str, value: str) -> None:
@@ -277,5 +307,20 @@ def _columns(row: Settled) -> tuple[object, ...]:
     held = row.standing
     return (
         *(row.key, held.state, row.reason, row.attempts, held.records, held.first_record, held.digest, held.revision),
-        *(held.not_before, held.settled_at, held.first_day, held.last_day),
+        *(held.not_before, held.settled_at, held.first_day, held.last_day, held.position),
     )
+
+
+def _save_parts(writer: sqlite3.Connection, row: Settled) -> None:
+    """What a row's page, and its records' keys, mean for the tables beside `rows`."""
+    revision = row.piece.revision if row.piece else row.standing.revision
+    if row.piece and row.begins_anew:
+        pieces.drop(writer, row.key, revision)
+    if row.record_keys:
+        pieces.hold(writer, row.key, revision, row.record_keys)
+    if row.superseded:
+        pieces.release(writer, row.key, revision - 1)
+    if row.piece:
+        pieces.save(writer, row.key, row.piece)
+    if row.is_whole:
+        pieces.complete(writer, row.key, revision)

@@ -26,35 +26,71 @@ class Row(NamedTuple):
     last_day: int = 0
 
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One composed HTTP request. An answer is kept, and found again, by the key."""
+    """One composed HTTP request. An answer is kept, and found again, by the key.
+
+    `page` is 0 but where pages have the same URL and differ all the same. The `idempotency_key` tells the server a
+    repetition from a second request; it is sent as a header and asks about nothing.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+    page: int = 0
+    idempotency_key: str = ""
 
     @property
     def key(self) -> str:
-        """SHA-256 (hex) over method, URL and headers: what the cache knows the answer by."""
+        """SHA-256 (hex) over method, URL, headers, body and page: what the cache knows the answer by."""
         parts = [self.method, self.url, *(f"{name.lower()}: {value}" for name, value in sorted(self.headers))]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        if self.page:
+            parts.append(f"page {self.page}")
+        digest = hashlib.sha256("\n".join(parts).encode())
+        if self.body:
+            digest.update(b"\n\n" + self.body)
+        return digest.hexdigest()
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2, or by its key)."""
+        return self.method in IDEMPOTENT or bool(self.idempotency_key)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One complete answer; `body` is decoded (no gzip left), `fetched_at` is epoch seconds."""
+    """One complete answer from `url`; `body` is decoded (no gzip left), `fetched_at` is epoch seconds."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     fetched_at: float
     from_cache: bool = False
+    url: str = ""
 
     def header(self, name: str) -> str | None:
         """The first header of that name, whatever its case."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What an answer says about its pages: `next` cursor or URL, whether there are `more`, the `total` of items and of
+    `pages`, and how many `items` this page has. None where it says nothing."""
+
+    next: Scalar = None
+    more: Scalar = None
+    total: Scalar = None
+    pages: Scalar = None
+    items: int = 0
 
 
 class RowState(enum.StrEnum):
@@ -65,14 +101,18 @@ class RowState(enum.StrEnum):
     REFUSED = "refused"
     GAVE_UP = "gave up"
     QUARANTINED = "quarantined"
+    UNKNOWN = "unknown"
     DISCARDED = "discarded"
     WAITING = "waiting"
 
 
+CAME = frozenset({RowState.DONE, RowState.EMPTY})
+"""States of rows whose answer came and could be read."""
+
 SETTLED = frozenset({RowState.DONE, RowState.EMPTY, RowState.REFUSED, RowState.QUARANTINED, RowState.DISCARDED})
 """States that a plain next run leaves alone."""
 
-FAILED = frozenset({RowState.REFUSED, RowState.GAVE_UP, RowState.QUARANTINED})
+FAILED = frozenset({RowState.REFUSED, RowState.GAVE_UP, RowState.QUARANTINED, RowState.UNKNOWN})
 """States that make a run exit 3."""
 
 
@@ -81,7 +121,8 @@ class Standing(NamedTuple):
 
     Nothing may be sent for it before `not_before`; both times are epoch seconds. `digest` is the SHA-256 over the
     lines of its records, which are `records` in a row from number `first_record` on, and `revision` counts how often
-    they changed. `first_day` and `last_day` are what a window was last asked about.
+    they changed. `first_day` and `last_day` are what a window was last asked about. A `position` says that some of
+    its pages came, and where the next one begins.
     """
 
     state: RowState
@@ -93,14 +134,20 @@ class Standing(NamedTuple):
     settled_at: float = 0.0
     first_day: int = 0
     last_day: int = 0
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one row ended: the JSONL bytes of its records (each line with its newline) and their number.
+    """How one row ended, or one of its pages: its records as JSONL (each line with its newline), and how many.
 
     `attempts` counts the requests sent for it in this run; `not_before` (epoch seconds) is set where it has to wait.
     `before` is where the row stood, if an earlier run has settled it; `first_day` and `last_day` are the row's.
+
+    A row that is answered in one piece has `page` 0. Others come page by page, from 1 on, the last one in the state
+    that the row ends in; those before it, and an outcome that says only what is about to be sent, are no `is_end`.
+    `position` is where the row goes on. `begins_anew` drops what an earlier pass over its pages brought home.
+    `record_keys` are 16 bytes a record, where the job has a key.
     """
 
     row_key: str
@@ -113,3 +160,8 @@ class Outcome:
     before: Standing | None = None
     first_day: int = 0
     last_day: int = 0
+    page: int = 0
+    position: str = ""
+    begins_anew: bool = False
+    is_end: bool = True
+    record_keys: bytes = field(default=b"", repr=False)

@@ -7,30 +7,32 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 """
 
 import asyncio
+import hashlib
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from os import cpu_count
-from typing import Any
 
-from fetcher.compose.request import compose
+from fetcher.compose.pages import Place, following
+from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.engines.processes import Processes
-from fetcher.errors import FetcherError, GaveUp, NotKept, Parked, Quarantined, Refused, RowError
+from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
+from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Client, Source
+from fetcher.fetch.client import Client
 from fetcher.fetch.retries import Retries
 from fetcher.job.fingerprints import fetch_fingerprint
 from fetcher.job.load import LoadedJob
-from fetcher.job.sections import Fetch, Parse
+from fetcher.job.sections import Fetch
 from fetcher.ledger import Ledger, LedgerView
-from fetcher.model import Outcome, Response, Row, RowState, Standing, Value
+from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState, Value
+from fetcher.parse.pages import PagePaths
 from fetcher.parse.records import Parsed, Parsing, load, parse, parse_item
 from fetcher.read.dates import date_rows
-from fetcher.redaction import redacted
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
@@ -41,63 +43,80 @@ LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
 
 SPARE_CARRIERS = 16
-NOT_OUT_YET = "nothing is published yet"
-
-
-SOURCES = {
-    Verdict.ASK: Source.KEPT_FIRST,
-    Verdict.ASK_ANEW: Source.API_ONLY,
-    Verdict.REPARSE: Source.KEPT_ONLY,
-}
-
-
-OUTDATED = frozenset({RowState.WAITING, RowState.GAVE_UP})
-"""States that an answer may be kept from before of: the day was not out then, or a second look at it failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """A row on its way: where its answer may come from, and where it stood before."""
-
-    row: Row
-    source: Source
-    before: Standing | None
-
-    def outcome(self, state: RowState, **told: Any) -> Outcome:
-        """How the row ends; `told` are the fields of an `Outcome` that only the end knows."""
-        row = self.row
-        return Outcome(row.key, state, before=self.before, first_day=row.first_day, last_day=row.last_day, **told)
 
 
 @dataclass(frozen=True, slots=True)
 class Stations:
-    """What carries a row from its request to its outcome."""
+    """What carries a row from its request to its outcome. `settle` commits an outcome at once."""
 
-    fetch: Fetch
+    job: LoadedJob
     client: Client
     parsing: Parsing
     engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
-    secrets: frozenset[str]
+    settle: Callable[[Outcome], Awaitable[None]]
 
-    async def carry(self, errand: Errand) -> Outcome | None:
-        """How the row ends; None where nothing could be learned of it. Raises only what ends the run."""
-        attempts = 0
-        try:
-            fetched = await self.client.fetch(compose(self.fetch, errand.row), errand.source)
-            attempts = fetched.attempts
-            parsed = await self._parse(fetched.response, errand.row)
-        except NotKept:
+    async def carry(self, errand: Errand) -> AsyncGenerator[Outcome, None]:
+        """How the row ends, after each of its pages before the last; nothing where nothing could be learned of it.
+
+        Raises only what ends the run.
+        """
+        place: Place | None = errand.place
+        seen: set[bytes] = set()
+        while place:
+            attempts = 0
+            try:
+                request = self._composed(errand, place)
+                fetched = await self.client.fetch(request, errand.source, self._intent(errand, request, place))
+                attempts = fetched.attempts
+                parsed = await self._parse(fetched.response, errand.row)
+                check_is_new(parsed, place, seen)
+                after = self._following(place, parsed, fetched.response)
+            except NotKept:
+                if errand.is_lost and self.job.fetch.on_unknown == "skip":
+                    yield errand.outcome(RowState.DISCARDED, reason=SKIPPED)
+                return
+            except RowError as error:
+                error.attempts = attempts or error.attempts
+                yield failed(errand, error, place, self.job)
+                return
+            yield came(errand, Step(place, after, parsed, attempts), self.job)
+            place = after
+
+    def _composed(self, errand: Errand, place: Place) -> Request:
+        request = compose(self.job.fetch, errand.row, place)
+        if not self.job.fetch.idempotency_key:
+            return request
+        revision = errand.before.revision if errand.before and errand.before.digest else 0
+        return with_idempotency_key(request, self.job.name, errand.row.key, str(place.number), str(revision))
+
+    def _intent(self, errand: Errand, request: Request, place: Place) -> Callable[[], Awaitable[None]] | None:
+        """What has to be on record before the request leaves, where a second one would be carried out too."""
+        if request.is_repeatable or self.job.fetch.on_unknown == "retry":
             return None
-        except RowError as error:
-            return failed(errand, error, attempts or error.attempts, self.secrets)
-        return came(errand, parsed, attempts)
+        sent = errand.outcome(RowState.UNKNOWN, reason=SENT, position=place.text, is_end=False)
+        return partial(self.settle, sent)
 
     async def _parse(self, response: Response, row: Row) -> Parsed:
         if response.status == 204:
-            return Parsed(b"", 0)
+            return Parsed(b"", 0, facts=PageFacts())
         if self.parsing.function or len(response.body) > LOOP_BYTES:
             return await self.engine.run((response.body, dict(row.values)))
         return parse(self.parsing, response.body, row.values)
+
+    def _following(self, place: Place, parsed: Parsed, response: Response) -> Place | None:
+        pages = self.job.fetch.pages
+        if pages is None or parsed.facts is None:
+            return None
+        after = following(pages, place, parsed.facts, response)
+        return replace(after, records=place.records + parsed.records) if after else None
+
+
+def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:
+    """Raise `Incomplete` where a page brings what an earlier one of this pass has brought: it would never end."""
+    digest = hashlib.blake2b(parsed.lines, digest_size=8).digest()
+    if parsed.records and digest in seen:
+        raise Incomplete(f"page {place.number:,} brings the same records as an earlier one; is fetch.pages right?")
+    seen.add(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +142,15 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
     committed, unless it is the disk that failed.
     """
     async with AsyncExitStack() as stack:
-        stations = await open_stations(job, around, stack)
         writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
         await stack.enter_async_context(writer)
+        stations = await open_stations(job, around, writer, stack)
         rows = rows_of(job, around.ledger, around.now())
         problem: BaseExceptionGroup[FetcherError] | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.serve())
             try:
-                errands = errands_of(rows, options, around)
+                errands = errands_of(rows, options, job.fetch, around)
                 await until_set(around.stop, carry_all(errands, stations, writer, around))
             except* FetcherError as error:
                 problem = error
@@ -154,14 +173,14 @@ async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None]) -> N
         working.result()
 
 
-async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitStack) -> Stations:
+async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, stack: AsyncExitStack) -> Stations:
     """The stations between reading and writing, open until the stack closes."""
     cache = None
     if job.fetch.cache.keep != "none":
         cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
     retries = Retries(job.fetch.retries, around.chance, around.now)
     client = await stack.enter_async_context(Client(job.fetch, cache, retries, around.tally))
-    parsing = parsing_of(job.parse)
+    parsing = parsing_of(job)
     engine = await stack.enter_async_context(
         Processes(
             partial(parse_item, parsing),
@@ -172,7 +191,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitSt
     )
     if parsing.function:
         engine.warm_up()
-    return Stations(job.fetch, client, parsing, engine, job.secrets)
+    return Stations(job, client, parsing, engine, writer.put_now)
 
 
 def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:
@@ -184,19 +203,13 @@ def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:
 
 async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
     """Feed the carriers until every errand has its outcome with the writer."""
-    carriers = 2 * stations.fetch.limits.concurrency + SPARE_CARRIERS  # as many again wait, parse or hand over
+    carriers = 2 * stations.job.fetch.limits.concurrency + SPARE_CARRIERS  # as many again wait, parse or hand over
     waiting: asyncio.Queue[Errand | None] = asyncio.Queue(carriers)
 
     async def carrier() -> None:
         while errand := await waiting.get():
-            if around.drain.is_set():
-                continue
-            if outcome := await stations.carry(errand):
-                await writer.put(outcome)
-            else:
-                around.tally.not_kept += 1
-                if errand.before:
-                    around.tally.settled_before[errand.before.state] += 1
+            if not around.drain.is_set():
+                await carry_one(errand, stations, writer, around)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(carriers):
@@ -209,7 +222,28 @@ async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: 
             await waiting.put(None)
 
 
-async def errands_of(rows: Iterator[Row], options: RunOptions, around: Surroundings) -> AsyncIterator[Errand]:
+async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: Surroundings) -> None:
+    """Carry a row to its outcome, or to the page that it has reached when no further one is to be begun."""
+    outcome = None
+    async with aclosing(stations.carry(errand)) as outcomes:
+        async for outcome in outcomes:
+            await writer.put(outcome)
+            if around.drain.is_set():
+                break
+    if outcome is None:
+        count_left(errand, around.tally)
+
+
+def count_left(errand: Errand, tally: Tally) -> None:
+    """Count a row of which nothing could be learned: it stays where it stood."""
+    tally.not_kept += not errand.is_lost
+    if errand.before:
+        tally.settled_before[errand.before.state] += 1
+
+
+async def errands_of(
+    rows: Iterator[Row], options: RunOptions, fetch: Fetch, around: Surroundings
+) -> AsyncIterator[Errand]:
     """The rows that this run asks for, in order; the others are counted and left."""
     tally = around.tally
     while chunk := list(islice(rows, CHUNK_ROWS)):
@@ -224,41 +258,9 @@ async def errands_of(rows: Iterator[Row], options: RunOptions, around: Surroundi
                 case Verdict.LEAVE_WAITING:
                     tally.not_before = max(tally.not_before, standing.not_before if standing else 0.0)
                 case asked:
-                    yield Errand(row, source_of(asked, standing), standing)
+                    yield errand_of(row, asked, standing, fetch)
         await asyncio.sleep(0)
     tally.is_read_whole = True
-
-
-def source_of(asked: Verdict, standing: Standing | None) -> Source:
-    """Where the answer to a row that is asked for may come from."""
-    is_outdated = asked is Verdict.ASK and standing is not None and standing.state in OUTDATED
-    return Source.API_ONLY if is_outdated else SOURCES[asked]
-
-
-def came(errand: Errand, parsed: Parsed, attempts: int) -> Outcome:
-    """The outcome of a row whose answer came. A recent day without records is not out yet, rather than empty."""
-    if parsed.records:
-        return errand.outcome(RowState.DONE, lines=parsed.lines, records=parsed.records, attempts=attempts)
-    if errand.row.is_recent and not (errand.before and errand.before.records):
-        return errand.outcome(RowState.WAITING, reason=NOT_OUT_YET, attempts=attempts)
-    return errand.outcome(RowState.EMPTY, attempts=attempts)
-
-
-def failed(errand: Errand, error: RowError, attempts: int, secrets: frozenset[str]) -> Outcome:
-    """The outcome of a row that could not be done. Its reason may quote a server or a parser, and is written down."""
-    not_before = 0.0
-    match error:
-        case Refused():
-            state = RowState.WAITING if errand.row.is_recent else RowState.REFUSED
-        case GaveUp():
-            state = RowState.GAVE_UP
-        case Quarantined():
-            state = RowState.QUARANTINED
-        case Parked():
-            state, not_before = RowState.WAITING, error.until
-        case _:
-            raise error
-    return errand.outcome(state, reason=redacted(str(error), secrets), attempts=attempts, not_before=not_before)
 
 
 def generation_of(ledger: LedgerView, fingerprint: str) -> int:
@@ -275,9 +277,9 @@ def requests_seen(ledger: LedgerView) -> list[str]:
     return (ledger.remembered("fetch") or "").split()
 
 
-def parsing_of(section: Parse) -> Parsing:
-    """The part of `[parse]` that a worker needs."""
-    function = section.function
-    if function is None:
-        return Parsing(records=section.records or "")
-    return Parsing(file=str(function.file), function=function.name)
+def parsing_of(job: LoadedJob) -> Parsing:
+    """What a worker needs to know of the job."""
+    function, pages = job.parse.function, job.fetch.pages
+    told = {name: getattr(pages, name) or "" for name in PagePaths.__slots__} if pages else {}
+    parsing = Parsing(records=job.parse.records or "", key=job.write.key, pages=PagePaths(**told) if pages else None)
+    return replace(parsing, file=str(function.file), function=function.name) if function else parsing

@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from fetcher.model import FAILED, SETTLED, Row, RowState, Standing
+from fetcher.model import CAME, FAILED, SETTLED, Row, RowState, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,12 @@ PARSED = frozenset({RowState.DONE, RowState.EMPTY, RowState.QUARANTINED})
 
 
 class Verdict(enum.Enum):
-    """What happens to a row in this run."""
+    """What happens to a row in this run. `LOOK` means: see whether its answer was kept, and send nothing."""
 
     ASK = enum.auto()
     ASK_ANEW = enum.auto()
     REPARSE = enum.auto()
+    LOOK = enum.auto()
     LEAVE_SETTLED = enum.auto()
     LEAVE_WAITING = enum.auto()
 
@@ -41,13 +42,21 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
         return Verdict.LEAVE_WAITING if options.only_failed or options.reparse else Verdict.ASK
     left = Verdict.LEAVE_WAITING if standing.state is RowState.WAITING else Verdict.LEAVE_SETTLED
     if options.reparse:
-        return Verdict.REPARSE if standing.state in PARSED else left
+        return Verdict.REPARSE if standing.state in PARSED or standing.position else left
     is_sane = standing.settled_at <= now  # else the wait was written by a clock that was ahead, and means nothing
     if standing.not_before > now and is_sane:
         return Verdict.LEAVE_WAITING
+    if standing.state is RowState.UNKNOWN:
+        return Verdict.LOOK
     if options.only_failed:
         return Verdict.ASK if standing.state in FAILED else left
+    return asked_in_full(row, standing)
+
+
+def asked_in_full(row: Row, standing: Standing) -> Verdict:
+    """What a run that asks for everything does with a row whose time has come."""
     has_grown = row.first_day < standing.first_day or row.last_day > standing.last_day
     if (row.is_recent or has_grown) and standing.state is not RowState.DISCARDED:
         return Verdict.ASK_ANEW
-    return Verdict.LEAVE_SETTLED if standing.state in SETTLED else Verdict.ASK
+    is_halfway = standing.position != "" and standing.state in CAME
+    return Verdict.LEAVE_SETTLED if standing.state in SETTLED and not is_halfway else Verdict.ASK

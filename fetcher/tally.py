@@ -29,6 +29,7 @@ class Tally:
     not_kept: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     records: int = 0
+    repeats: int = 0
     bytes_received: int = 0
     commits: int = 0
     commit_s: float = 0.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.model import FAILED, SETTLED, Row, RowState, Standing
+from fetcher.model import CAME, FAILED, SETTLED, Row, RowState, Standing
 from fetcher.selection import RunOptions, Verdict, verdict
 
 NOW = 1000.0
@@ -36,6 +36,9 @@ TABLE = [
     ("a recent row is asked for anew", done, True, PLAIN, Verdict.ASK_ANEW),
     ("a recent row was refused too early", Standing(refused), True, PLAIN, Verdict.ASK_ANEW),
     ("a recent row that waits is left", Standing(RowState.WAITING, NOW + 1), True, PLAIN, Verdict.LEAVE_WAITING),
+    ("a row with pages to come is gone on with", Standing(RowState.WAITING, position="2"), False, PLAIN, Verdict.ASK),
+    ("so is one that stands meanwhile", done._replace(position="2"), False, PLAIN, Verdict.ASK),
+    ("pages that came are parsed again too", Standing(RowState.WAITING, position="2"), False, REPARSE, Verdict.REPARSE),
     ("what a person gave up stays so", Standing(RowState.DISCARDED), False, PLAIN, Verdict.LEAVE_SETTLED),
     ("what a person gave up stays so, recent", Standing(RowState.DISCARDED), True, PLAIN, Verdict.LEAVE_SETTLED),
     ("a refused row is asked for by --only failed", Standing(refused), False, ONLY_FAILED, Verdict.ASK),
@@ -80,7 +83,8 @@ def test_settled_rows_are_left_alone_unless_their_answers_may_still_change(row, 
     found = verdict(row, standing, RunOptions(as_is=as_is), NOW)
     has_grown = row.first_day < standing.first_day or row.last_day > standing.last_day
     may_change = row.is_recent or has_grown
-    if standing.state in SETTLED and not may_change:
+    is_halfway = standing.position != "" and standing.state in CAME
+    if standing.state in SETTLED and not may_change and not is_halfway:
         assert found not in ASKED
     if may_change:
         assert found is not Verdict.ASK
@@ -98,9 +102,19 @@ def test_parsing_again_sends_nothing(row, standing, options):
 
 @given(ROWS, STANDINGS | st.none())
 def test_only_failed_asks_for_failed_rows_alone(row, standing):
-    """All whose time has come."""
+    """All whose time has come, but those that may have been carried out: a person has to decide about them."""
     is_asked = verdict(row, standing, ONLY_FAILED, NOW) in ASKED
-    assert is_asked == (standing is not None and standing.state in FAILED and standing.not_before <= NOW)
+    may_be_asked = standing is not None and standing.state in FAILED - {RowState.UNKNOWN}
+    assert is_asked == (standing is not None and may_be_asked and standing.not_before <= NOW)
+
+
+@given(ROWS, STANDINGS, OPTIONS)
+def test_what_may_have_been_carried_out_is_only_looked_for(row, standing, options):
+    """Whatever the run asks for: a request that may have been paid for is not sent again without a person's word."""
+    found = verdict(row, standing._replace(state=RowState.UNKNOWN), options, NOW)
+    assert found not in ASKED
+    if standing.not_before <= NOW and not options.reparse:
+        assert found is Verdict.LOOK
 
 
 @given(ROWS, STANDINGS | st.none(), OPTIONS)

@@ -4,10 +4,17 @@ The rule: a value says what is asked about, never where. It stays in its segment
 query and in its header, whatever it holds; a row whose value cannot is refused.
 """
 
+import hashlib
 import re
 import string
+from dataclasses import replace
+from datetime import date
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
+import msgspec
+
+from fetcher.compose.pages import FIRST, Place, parameters
 from fetcher.errors import Refused
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Row
@@ -21,20 +28,59 @@ ASCII = string.digits + string.ascii_letters + string.punctuation
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def compose(fetch: Fetch, row: Row) -> Request:
-    """The request that asks about this row. Raises `Refused` where a value of the row has no place in it."""
+def compose(fetch: Fetch, row: Row, place: Place = FIRST) -> Request:
+    """The request that asks about this row, or about one of its pages.
+
+    Raises `Refused` where a value of the row has no place in it.
+    """
     try:
-        url = fetch.base_url + composed_path(fetch.url, row)
-        query = [
-            (name, value.fill_text(row.values) if isinstance(value, Template) else text_of(value))
-            for name, value in fetch.query.items()
-        ]
-        if query:
-            url += ("&" if "?" in url else "?") + urlencode(query)
         headers = tuple((name, header_value(name, template, row)) for name, template in fetch.headers.items())
+        body = b"" if fetch.json_ is None else msgspec.json.encode(filled(fetch.json_, row))
+        url = composed_url(fetch, row, place)
     except UnicodeEncodeError as error:
         raise Refused(f"{error.object!r} has half a character (a lone surrogate), which cannot be sent") from error
-    return Request("GET", url, headers)
+    if body:
+        headers = (*headers, ("Content-Type", "application/json"))
+    # Two pages may have one URL: some servers count on their side.
+    is_ambiguous = fetch.pages is not None and fetch.pages.kind == "cursor" and place.number > 1
+    return Request(fetch.method, url, headers, body, page=place.number if is_ambiguous else 0)
+
+
+def composed_url(fetch: Fetch, row: Row, place: Place) -> str:
+    """The whole address. One that an answer named is asked as it is."""
+    if fetch.pages and fetch.pages.kind in ("link", "next_url") and place.cursor is not None:
+        return str(place.cursor)
+    query = [(name, query_text(value, row)) for name, value in fetch.query.items()]
+    if fetch.pages:
+        asked = {name: text_of(value) for name, value in parameters(fetch.pages, place)}
+        query = [(name, text) for name, text in query if name not in asked] + list(asked.items())
+    url = fetch.base_url + composed_path(fetch.url, row)
+    return url + ("&" if "?" in url else "?") + urlencode(query) if query else url
+
+
+def query_text(value: Template | int | float | bool, row: Row) -> str:
+    """A value of the query as text; it is percent-encoded later."""
+    return value.fill_text(row.values) if isinstance(value, Template) else text_of(value)
+
+
+def filled(value: object, row: Row) -> object:
+    """A body's value with its slots filled; a slot that is the whole text keeps its type, dates become text."""
+    match value:
+        case Template():
+            found = value.fill(row.values)
+            return text_of(found) if isinstance(found, date) else found
+        case dict():
+            return {name: filled(item, row) for name, item in value.items()}
+        case list():
+            return [filled(item, row) for item in value]
+    return value
+
+
+def with_idempotency_key(request: Request, *about: str) -> Request:
+    """The request with a key that is the same whenever it asks for the same thing, over restarts too, and for nothing
+    else; `about` says what is asked for beside the request itself. Draft-ietf-httpapi-idempotency-key-header."""
+    digest = hashlib.sha256("\n".join([request.key, *about]).encode()).digest()
+    return replace(request, idempotency_key=str(UUID(bytes=digest[:16], version=4)))
 
 
 def composed_path(template: Template, row: Row) -> str:

@@ -8,15 +8,15 @@ import asyncio
 import enum
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
 from yarl import URL
 
-from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError
+from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError, Unknown
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
 from fetcher.fetch.hints import retry_after_s
@@ -83,14 +83,19 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def fetch(self, request: Request, source: Source = Source.KEPT_FIRST) -> Fetched:
+    async def fetch(
+        self, request: Request, source: Source = Source.KEPT_FIRST, intend: Callable[[], Awaitable[None]] | None = None
+    ) -> Fetched:
         """The answer to a request, from the cache where it is kept there, else from the API.
+
+        A request with an `intend` must not be carried out twice: that is awaited before its first byte leaves, and it
+        is not repeated where it may have arrived.
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
         if source is not Source.API_ONLY and (kept := self._kept(request, source)) is not None:
             self._tally.cache_hits += 1
-            return Fetched(kept, attempts=0)
+            return Fetched(replace(kept, url=request.url), attempts=0)
         if source is Source.KEPT_ONLY:
             raise NotKept("no answer to this row is kept")
         began, attempts = time.monotonic(), 0
@@ -98,11 +103,18 @@ class Client:
         async def attempt() -> Response:
             nonlocal attempts
             async with self._started() as start:
+                if intend and not attempts:
+                    await intend()
                 attempts += 1
                 self._tally.requests += 1
                 self._tally.retries += attempts > 1
-                response = await self._exchange(request, start)
-            return judged(response, self._obeyed(response))
+                try:
+                    response = await self._exchange(request, start)
+                except AttemptFailed as error:
+                    if intend and start.has_left:
+                        raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
+                    raise
+            return judged(response, self._obeyed(response), is_repeatable=intend is None)
 
         try:
             response = await self._retries.run(attempt)
@@ -175,7 +187,8 @@ class Client:
         async with self._session.request(
             request.method,
             URL(request.url, encoded=True),
-            headers=request.headers,
+            headers=sent_headers(request),
+            data=request.body or None,
             allow_redirects=False,
             middlewares=(sent_once(),),
             trace_request_ctx=start,
@@ -184,7 +197,7 @@ class Client:
             self._tally.statuses[answer.status] += 1
             body = await self._read(answer)
             headers = tuple((legible(str(name)), legible(value)) for name, value in answer.headers.items())
-            return Response(answer.status, headers, body, self._retries.now())
+            return Response(answer.status, headers, body, self._retries.now(), url=request.url)
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         most = self._settings.max_body
@@ -200,6 +213,12 @@ class Client:
         except Damaged as error:
             answer.close()
             raise AttemptFailed(f"the answer cannot be decoded: {error}") from error
+
+
+def sent_headers(request: Request) -> tuple[tuple[str, str], ...]:
+    """Its headers, and its idempotency key as a structured string."""
+    key = request.idempotency_key
+    return (*request.headers, ("Idempotency-Key", f'"{key}"')) if key else request.headers
 
 
 def sent_once() -> aiohttp.ClientMiddlewareType:

@@ -12,12 +12,15 @@ from typing import Protocol
 
 import tenacity
 
-from fetcher.errors import GaveUp, Parked, Refused
+from fetcher.errors import GaveUp, Parked, Refused, Unknown
 from fetcher.model import Response
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
 RETRIED_IF_TOLD_WHEN = frozenset({403, 413})
 """With a wait they mean "not now" (GitHub throttles with 403); without one, "never"."""
+
+TURNED_AWAY = frozenset({403, 408, 413, 425, 429, 503})
+"""The server has not begun to do what was asked."""
 
 ASKED_NEXT_RUN = frozenset({401, 403, 407})
 """The credential or the address is wrong, not the row: whoever mends the job must not find its rows settled."""
@@ -106,13 +109,21 @@ def hinted_s(hint_s: float, chance: random.Random) -> float:
     return hint_s + chance.uniform(0.0, min(HINT_JITTER * hint_s, HINT_JITTER_MOST_S))
 
 
-def judged(response: Response, hint_s: float | None) -> Response:
-    """The response if it is an answer; otherwise raises what its status means for the row."""
+def judged(response: Response, hint_s: float | None, is_repeatable: bool = True) -> Response:
+    """The response if it is an answer; otherwise raises what its status means for the row.
+
+    A request that must not be sent twice is repeated only where the server has turned it away with a wait.
+    """
     status = response.status
     if 200 <= status < 300 and status != 206:
         return response
     said = f"HTTP {status} {excerpt(response.body)}".rstrip()
-    if status in RETRIED or status == 206 or (status in RETRIED_IF_TOLD_WHEN and hint_s is not None):
+    is_retried = status in RETRIED or status == 206 or (status in RETRIED_IF_TOLD_WHEN and hint_s is not None)
+    if is_retried and not is_repeatable and status not in TURNED_AWAY:
+        raise Unknown(f"{said}: only the server knows whether it was carried out")
+    if is_retried and not is_repeatable and hint_s is None:
+        raise GaveUp(f"{said}; not repeated within this run")
+    if is_retried:
         raise AttemptFailed(said, hint_s)
     if status in ASKED_NEXT_RUN:
         raise GaveUp(said)

@@ -68,6 +68,13 @@ def parse_header_name(value: object) -> str:
     raise ValueError(f"expected a header's name such as 'Accept', got {shown(value)}")
 
 
+def parse_parameter_name(value: object) -> str:
+    """A query parameter's name; it is percent-encoded where it is sent."""
+    if isinstance(value, str) and value and not _CONTROL.search(value):
+        return value
+    raise ValueError(f"expected the name of a query parameter, such as 'page', got {shown(value)}")
+
+
 def parse_header_value(value: object) -> Template:
     """The template of a header's value; line breaks in one would let a job forge further headers."""
     template = _template(value)

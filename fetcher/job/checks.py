@@ -40,6 +40,7 @@ def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]
     entries: list[tuple[KeyPath, object]] = [(("fetch", "url"), fetch.get("url"))]
     for section in ("query", "headers"):
         entries += [(("fetch", section, key), value) for key, value in _table(fetch, section).items()]
+    entries += _leaves(fetch.get("json"), ("fetch", "json"))
     for path, value in entries:
         if isinstance(value, Template):
             yield path, value
@@ -48,6 +49,16 @@ def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]
                 yield path, Template.parse(value)
             except ValueError:
                 continue
+
+
+def _leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
+    """What is neither table nor list, under its path."""
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if below is None:
+        yield path, value
+    else:
+        for key, item in below:
+            yield from _leaves(item, (*path, key))
 
 
 def _choice_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:

@@ -4,7 +4,7 @@ Relative paths are taken from the validation context's "folder".
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
@@ -12,7 +12,7 @@ from fetcher.job import addresses
 from fetcher.job.functions import FunctionRef, parse_function
 from fetcher.job.kinds import Kind, text_schema
 from fetcher.job.units import RATE_PATTERN, RateText, parse_rate
-from fetcher.job.values import parse_folder, parse_keep, parse_name, parse_records
+from fetcher.job.values import parse_folder, parse_json_body, parse_json_path, parse_keep, parse_name
 from fetcher.template import Template
 
 
@@ -47,9 +47,9 @@ QueryValue = Annotated[
     Template | int | float | bool,
     Kind(addresses.parse_query_value, lambda: {"type": ["string", "number", "boolean"]}),
 ]
-_HeaderName = Annotated[str, Kind(addresses.parse_header_name, lambda: {"type": "string"})]
+HeaderName = Annotated[str, Kind(addresses.parse_header_name, lambda: {"type": "string"})]
 _HeaderValue = Annotated[Template, Kind(addresses.parse_header_value, lambda: {"type": "string"})]
-Headers = Annotated[dict[_HeaderName, _HeaderValue], AfterValidator(_different_names)]
+Headers = Annotated[dict[HeaderName, _HeaderValue], AfterValidator(_different_names)]
 _ONE_RATE = text_schema(RATE_PATTERN, "6/10 s", "20/s", "600/min", "1000/h")()
 RatesText = Annotated[
     tuple[RateText, ...],
@@ -60,7 +60,9 @@ Keep = Annotated[
     Literal["none", "forever"] | float,
     Kind(parse_keep, lambda: {"type": "string", "examples": ["none", "forever", "1 day", "12 h"]}),
 ]
-Records = Annotated[str, Kind(parse_records, lambda: {"type": "string", "examples": ["items[].readings[]", "data"]})]
+JsonPath = Annotated[str, Kind(parse_json_path, lambda: {"type": "string", "examples": ["items[].readings[]", "data"]})]
+JsonBody = Annotated[dict[str, Any] | list[Any], Kind(parse_json_body, lambda: {"type": ["object", "array"]})]
+ParameterName = Annotated[str, Kind(addresses.parse_parameter_name, lambda: {"type": "string"})]
 Function = Annotated[
     FunctionRef,
     PlainValidator(_read_function),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -66,8 +66,9 @@ def section_keys(model: type[BaseModel] = Job, path: KeyPath = ()) -> dict[KeyPa
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     found = {path: tuple(fields)}
     for key, info in fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            found |= section_keys(info.annotation, (*path, key))
+        for kind in (info.annotation, *get_args(info.annotation)):  # a section that may be left out is a union
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                found |= section_keys(kind, (*path, key))
     return found
 
 

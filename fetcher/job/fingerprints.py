@@ -20,8 +20,14 @@ def fetch_fingerprint(job: LoadedJob) -> str:
     A new timeout or limit, a new secret, or another host of the API leaves it as it is.
     """
     fetch, secrets = job.fetch, job.secrets
+    later: dict[str, object] = {  # keys that came later are left out where unused: earlier folders stay as they are
+        "method": None if fetch.method == "GET" else fetch.method,
+        "json": _plain(fetch.json_, secrets),
+        "pages": fetch.pages and fetch.pages.model_dump(exclude={"most", "resume"}),
+    }
     return _digest(
         {
+            **{name: value for name, value in later.items() if value is not None},
             "path": urlsplit(fetch.base_url).path + redacted(fetch.url.text, secrets),
             "query": {key: _plain(value, secrets) for key, value in fetch.query.items()},
             "headers": sorted((name.lower(), redacted(value.text, secrets)) for name, value in fetch.headers.items()),
@@ -43,12 +49,21 @@ def parse_fingerprint(job: LoadedJob) -> str:
             message = f"'{function.file}' cannot be read: {error.strerror}"
             raise JobError(str(job.file), [Fault(0, 0, "parse.function", message)]) from error
         parts["function"] = [function.name, hashlib.sha256(source).hexdigest()]
+    if job.write.key:
+        parts["key"] = job.write.key
     return _digest(parts)
 
 
-def _plain(value: Template | int | float | bool, secrets: frozenset[str]) -> str | int | float | bool:
+def _plain(value: object, secrets: frozenset[str]) -> object:
     """JSON keeps the text "1", the number 1 and true apart."""
-    return redacted(value.text, secrets) if isinstance(value, Template) else value
+    match value:
+        case Template():
+            return redacted(value.text, secrets)
+        case dict():
+            return {name: _plain(item, secrets) for name, item in value.items()}
+        case list():
+            return [_plain(item, secrets) for item in value]
+    return value
 
 
 def _digest(parts: dict[str, object]) -> str:

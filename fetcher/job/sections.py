@@ -3,9 +3,9 @@
 How each kind of value is read is in `entries`; here is only which key holds what.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
 from fetcher.job.entries import (
@@ -14,26 +14,18 @@ from fetcher.job.entries import (
     Function,
     Headers,
     JobName,
+    JsonBody,
+    JsonPath,
     Keep,
     QueryValue,
     RatesText,
-    Records,
     UrlPath,
 )
 from fetcher.job.kinds import number, whole_number
+from fetcher.job.pages import Pages
+from fetcher.job.section import Section, written
 from fetcher.job.units import duration_between, size_between
 from fetcher.job.values import one_of_fault
-
-
-class Section(BaseModel):
-    """Unknown keys are faults; nothing changes after loading. Defaults are written as a job file would write them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-def written(default: str, description: str) -> Any:
-    """A field whose default is text of a job file, read like any other; typed like pydantic's own `Field`."""
-    return Field(default=default, description=description)
 
 
 class Dates(Section):
@@ -133,6 +125,20 @@ class Fetch(Section):
         default_factory=dict,
         description="Headers sent with each request; '${secret:NAME}' keeps a value out of every log.",
     )
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(default="GET", description="HTTP method of the request.")
+    json_: JsonBody | None = Field(
+        default=None, alias="json", description="Body of the request, sent as JSON; text in it may have slots."
+    )
+    idempotency_key: StrictBool = Field(
+        default=False,
+        description="Send an Idempotency-Key, so that a POST may be repeated. Only for servers that honour it.",
+    )
+    on_unknown: Literal["stop", "retry", "skip"] = Field(
+        default="stop",
+        description="What happens to a row whose POST or PATCH was sent and whose answer was lost: 'stop' leaves it to "
+        "you ('fetcher failures'), 'retry' may carry it out twice, 'skip' gives it up.",
+    )
+    pages: Pages | None = Field(default=None, description="How an answer that comes in pages is asked for.")
     timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
         "30 s", "Longest time that one attempt may take, from connecting to the last byte."
     )
@@ -143,6 +149,12 @@ class Fetch(Section):
     retries: Retries = Field(default_factory=Retries, description="What happens when a request fails.")
     cache: CacheSection = Field(default_factory=CacheSection, description="How long answers are kept.")
 
+    @model_validator(mode="after")
+    def _check_body(self) -> Self:
+        if self.json_ is not None and self.method == "GET":
+            raise ValueError('a GET has no body: say method = "POST", or put the values into fetch.query')
+        return self
+
 
 class Parse(Section):
     """How an answer becomes records: by a path to them, or by a function of yours."""
@@ -152,7 +164,7 @@ class Parse(Section):
         default=None,
         description="A function of yours, 'file.py:name', called in a worker with body and row; it yields records.",
     )
-    records: Records | None = Field(
+    records: JsonPath | None = Field(
         default=None, description="Path of the records within an answer (JMESPath), such as 'items[].readings[]'."
     )
     timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
@@ -191,6 +203,10 @@ class Write(Section):
     compress: Literal["none", "gzip", "zstd"] = Field(
         default="none", description="How records files are packed: 'none', 'gzip' or 'zstd'."
     )
+    key: tuple[str, ...] = Field(
+        default=(),
+        description="Names of the fields that tell records apart, such as ['id']; a repeat is dropped and counted.",
+    )
 
 
 class Job(Section):
@@ -201,3 +217,9 @@ class Job(Section):
     fetch: Fetch = Field(description="What is asked of the API, and how politely.")
     parse: Parse = Field(description="How an answer becomes records.")
     write: Write = Field(description="Where the records go, and how big a file of them grows.")
+
+    @model_validator(mode="after")
+    def _check_resume(self) -> Self:
+        if self.fetch.pages and self.fetch.pages.resume == "start" and not self.write.key:
+            raise ValueError("fetch.pages.resume = 'start' asks again for what is there: write.key must tell it")
+        return self

@@ -1,5 +1,6 @@
 """Single values of a job file that are neither a quantity, a day nor an address."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from fetcher.job.units import parse_duration
 from fetcher.job.wording import listed, shown
+from fetcher.template import Template, read_template
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -20,12 +22,12 @@ def parse_name(value: object) -> str:
     )
 
 
-def parse_records(value: object) -> str:
+def parse_json_path(value: object) -> str:
     """A JMESPath expression, returned as it is written once it is known to compile."""
     import jmespath
     from jmespath.exceptions import JMESPathError
 
-    expected = "expected the path of the records, such as 'items[].readings[]'"
+    expected = "expected a path, such as 'items[].readings[]'"
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{expected}, got {shown(value)}")
     try:
@@ -45,6 +47,19 @@ def _unknown_functions(node: Mapping[str, Any]) -> list[str]:
     is_unknown = node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE
     below = [name for child in node["children"] if isinstance(child, dict) for name in _unknown_functions(child)]
     return [node["value"], *below] if is_unknown else below
+
+
+def parse_json_body(value: object) -> object:
+    """A body as the job file has it, its texts read as templates. Raises ValueError for what JSON cannot hold."""
+    if isinstance(value, dict):
+        return {str(key): parse_json_body(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [parse_json_body(item) for item in value]
+    if isinstance(value, str | Template):
+        return read_template(value)
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"expected text, a number, true, false, a list or a table, got {shown(value)}")
 
 
 def parse_folder(value: object, folder: Path) -> Path:

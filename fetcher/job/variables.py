@@ -11,6 +11,8 @@ from fetcher.job.places import KeyPath
 from fetcher.job.wording import guess
 from fetcher.template import Template, escape_braces
 
+TEMPLATED = (("fetch", "url"), ("fetch", "query"), ("fetch", "headers"), ("fetch", "json"))
+
 _REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN = re.compile(rf"({_NAME})(?::-(.*))?", re.DOTALL)
@@ -38,7 +40,7 @@ class Variables:
 
     def _fill_text(self, text: str, path: KeyPath) -> object:
         faults_before = len(self.faults)
-        is_template = path[:2] in (("fetch", "url"), ("fetch", "query"), ("fetch", "headers"))
+        is_template = path[:2] in TEMPLATED
 
         def replaced(reference: re.Match[str]) -> str:
             value = self._value(reference, path)

@@ -3,7 +3,7 @@
 Imports nothing heavy: a worker's start waits for it.
 """
 
-import codecs
+import hashlib
 import importlib.util
 import math
 import sys
@@ -19,7 +19,9 @@ import msgspec
 
 from fetcher.engines.worker import described
 from fetcher.errors import Fault, JobError, Quarantined
-from fetcher.model import Value
+from fetcher.model import PageFacts, Value
+from fetcher.parse.pages import PagePaths, page_facts
+from fetcher.parse.paths import decode, search
 
 CHUNK_RECORDS = 1000
 
@@ -29,19 +31,29 @@ ParseFunction = Callable[[bytes, dict[str, Value]], Iterable[Mapping[str, object
 
 @dataclass(frozen=True, slots=True)
 class Parsing:
-    """How to parse: a function in a Python file, or the path of the records in a JSON answer (JMESPath)."""
+    """How to parse: a function in a Python file, or the path of the records in a JSON answer (JMESPath).
+
+    `key` names the fields that tell records apart; `pages` is None where answers do not come in pages.
+    """
 
     file: str = ""
     function: str = ""
     records: str = ""
+    key: tuple[str, ...] = ()
+    pages: PagePaths | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """JSONL: every line ends with its newline. The order is the parser's."""
+    """JSONL: every line ends with its newline. The order is the parser's.
+
+    `record_keys` are 16 bytes a record, where the job has a key; `facts` are what the answer says about its pages.
+    """
 
     lines: bytes
     records: int
+    record_keys: bytes = b""
+    facts: PageFacts | None = None
 
 
 def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value]) -> Parsed:
@@ -50,17 +62,21 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value]) -> Parsed:
     Raises `Quarantined` when one cannot be written down, `JobError` when the job's own function cannot be loaded, and
     whatever that function raises.
     """
-    found = _function(parsing)(body, dict(values)) if parsing.function else _at_path(parsing.records, body)
+    answer = None if parsing.function and not parsing.pages else decode(body)
+    found = _function(parsing)(body, dict(values)) if parsing.function else _at_path(parsing.records, answer)
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
         raise Quarantined(f"the parser gave {_kind(found)}, expected an iterable of records (dicts)")
     encoder = msgspec.json.Encoder()
-    lines = bytearray()
+    lines, keys = bytearray(), bytearray()
     records = 0
     left = iter(found)
     while chunk := list(islice(left, CHUNK_RECORDS)):
         lines += _chunk_lines(encoder, chunk, records)
+        if parsing.key:
+            keys += b"".join(_key(parsing.key, record, number) for number, record in enumerate(chunk, records + 1))
         records += len(chunk)
-    return Parsed(bytes(lines), records)
+    facts = page_facts(parsing.pages, answer, records) if parsing.pages else None
+    return Parsed(bytes(lines), records, bytes(keys), facts)
 
 
 def load(parsing: Parsing) -> None:
@@ -99,6 +115,15 @@ def _line(encoder: msgspec.json.Encoder, record: object, number: int) -> bytes:
     return line + b"\n"
 
 
+def _key(names: tuple[str, ...], record: Any, number: int) -> bytes:
+    """What tells a record from others: 16 bytes of a hash over its key's values."""
+    missing = [name for name in names if record.get(name) is None]
+    if missing:
+        raise Quarantined(f"record {number} has no '{missing[0]}', which write.key names")
+    values = msgspec.json.encode([record[name] for name in names])
+    return hashlib.blake2b(values, digest_size=16).digest()
+
+
 def _refuse_nan(value: object, place: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise Quarantined(f"{place} is {value}, which JSON cannot hold; give None where there is no value")
@@ -110,30 +135,9 @@ def _refuse_nan(value: object, place: str) -> None:
             _refuse_nan(inner, f"{place}[{index}]")
 
 
-def _at_path(path: str, body: bytes) -> object:
-    try:
-        answer = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
-    # ValueError: msgspec's own errors, and Python's where text is not UTF-8.
-    except (ValueError, RecursionError) as error:
-        raise Quarantined(f"the answer is not JSON: {error}") from error
-    found = _search(path, answer)
+def _at_path(path: str, answer: object) -> object:
+    found = search("parse.records", path, answer)
     return [] if found is None else [found] if isinstance(found, Mapping) else found
-
-
-def _search(path: str, answer: object) -> object:
-    try:
-        return _compiled(path)(answer)
-    # ValueError: jmespath's own errors, and Python's.
-    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
-        raise Quarantined(f"parse.records cannot be applied to this answer: {error}") from error
-
-
-@lru_cache
-def _compiled(path: str) -> Callable[[Any], object]:
-    import jmespath
-
-    search: Callable[[Any], object] = jmespath.compile(path).search
-    return search
 
 
 @lru_cache

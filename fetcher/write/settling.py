@@ -1,34 +1,112 @@
-"""What the ledger will say of a row: which of its records are new, and which older ones they replace. Pure."""
+"""What the ledger will say of a row: which of its records are new, and which older ones they replace. Pure.
+
+whole rows     the same answer writes nothing; another one is a new revision, and supersedes the range before
+pages          the same, page by page; the revision stands once its last page has come (`fetcher.pieces`)
+record keys    a record whose key another row holds, or this revision of its row, is a repeat and not written
+"""
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fetcher.ledger import Settled
-from fetcher.model import Outcome, RowState, Standing
+from fetcher.model import CAME, Outcome, Standing
+from fetcher.pieces import Holder, Piece
+
+KEY_BYTES = 16
 
 
-def settled(outcome: Outcome, first_record: int, now: float) -> tuple[Settled, bytes]:
-    """How the row is saved, and the lines to be written for it, the first of them record number `first_record`.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is already: the number of the next record, what is known of this page, who holds which record keys."""
 
-    A row that was asked again and answers the same keeps its records, and nothing is written; other records are a new
-    revision, and the old range is superseded. A failure keeps what an earlier run has brought home.
-    """
-    before = outcome.before
+    next_record: int
+    pieces: Sequence[Piece] = ()
+    holders: Mapping[bytes, Sequence[Holder]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The records that are written: their lines, their number, their keys; and how many repeats are not."""
+
+    lines: bytes = b""
+    records: int = 0
+    keys: Sequence[bytes] = ()
+    repeats: int = 0
+
+
+def settled(outcome: Outcome, known: Known, now: float) -> tuple[Settled, Fresh]:
+    """How the row is saved, and what is written for it. A failure keeps what an earlier run has brought home."""
+    if outcome.page:
+        return settled_page(outcome, known, now)
+    before, superseded, fresh = outcome.before, None, Fresh()
     digest = hashlib.sha256(outcome.lines).digest()
-    superseded, lines = None, b""
-    if outcome.state not in (RowState.DONE, RowState.EMPTY):
+    if outcome.state not in CAME or (before and before.digest == digest):
         standing = before or Standing(outcome.state)
-    elif before and before.digest == digest:
-        standing = before
     else:
-        lines = outcome.lines
-        revision = before.revision + 1 if before and before.digest else 1
-        standing = Standing(outcome.state, 0.0, outcome.records, first_record, digest, revision)
+        revision = revision_of(outcome)
+        fresh = unique(outcome, revision, known.holders)
+        standing = Standing(outcome.state, 0.0, fresh.records, known.next_record, digest, revision)
         superseded = (before.first_record, before.records) if before and before.records else None
-    standing = standing._replace(
+    row = Settled(
+        outcome.row_key, moved(standing, outcome, now), outcome.reason, outcome.attempts, superseded,
+        record_keys=fresh.keys,
+    )  # fmt: skip
+    return row, fresh
+
+
+def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, Fresh]:
+    """One page of a row. Until the last one has come, a row that was done before goes on standing as it did."""
+    before, revision = outcome.before, revision_of(outcome)
+    digest = hashlib.sha256(outcome.lines).digest()
+    fresh, keys = Fresh(), keys_of(outcome)
+    same = next((piece for piece in known.pieces if piece.revision == revision - 1 and piece.digest == digest), None)
+    if same:
+        piece = same._replace(revision=revision)
+    else:
+        fresh = unique(outcome, revision, known.holders)
+        piece = Piece(revision, outcome.page, known.next_record, fresh.records, digest)
+    standing = moved(before or Standing(outcome.state), outcome, now)
+    if not outcome.is_end and before and before.digest and before.state in CAME:
+        standing = standing._replace(state=before.state)
+    row = Settled(
+        outcome.row_key, standing, outcome.reason, outcome.attempts, piece=piece, begins_anew=outcome.begins_anew,
+        is_whole=outcome.is_end, record_keys=keys if same else fresh.keys,
+    )  # fmt: skip
+    return row, fresh
+
+
+def revision_of(outcome: Outcome) -> int:
+    """Which revision of the row these records belong to, if they are news."""
+    return outcome.before.revision + 1 if outcome.before and outcome.before.digest else 1
+
+
+def moved(standing: Standing, outcome: Outcome, now: float) -> Standing:
+    """The same records, and all else as the outcome has it."""
+    return standing._replace(
         state=outcome.state,
         not_before=outcome.not_before,
         settled_at=now,
         first_day=outcome.first_day,
         last_day=outcome.last_day,
+        position=outcome.position,
     )
-    return Settled(outcome.row_key, standing, outcome.reason, outcome.attempts, superseded), lines
+
+
+def keys_of(outcome: Outcome) -> list[bytes]:
+    """The keys of its records, in their order; none where the job has no key."""
+    return [outcome.record_keys[at : at + KEY_BYTES] for at in range(0, len(outcome.record_keys), KEY_BYTES)]
+
+
+def unique(outcome: Outcome, revision: int, holders: Mapping[bytes, Sequence[Holder]]) -> Fresh:
+    """The outcome's records without repeats: of another row's, of this revision's, of each other."""
+    if not outcome.record_keys:
+        return Fresh(outcome.lines, outcome.records)
+    taken: dict[bytes, bytes] = {}
+    for key, line in zip(keys_of(outcome), outcome.lines.splitlines(keepends=True), strict=True):
+        is_repeat = any(
+            holder.row_key != outcome.row_key or holder.revision == revision for holder in holders.get(key, ())
+        )
+        if not is_repeat:
+            taken.setdefault(key, line)
+    return Fresh(b"".join(taken.values()), len(taken), list(taken), outcome.records - len(taken))

@@ -7,22 +7,25 @@ commit; the next start recovers.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from fetcher.errors import DiskFailed
-from fetcher.ledger import Ledger, Segment, SegmentState
+from fetcher.ledger import Ledger, Segment, SegmentState, Settled
 from fetcher.model import Outcome
+from fetcher.pieces import Holder
 from fetcher.tally import Tally
 from fetcher.write.rotation import Rotation, cut, is_full, is_old
 from fetcher.write.segments import GrowingSegment, Layout, begin, carry_on, publish, recover
-from fetcher.write.settling import settled
+from fetcher.write.settling import Known, keys_of, settled
 from fetcher.write.whole import replace_summaries
 
 GROUP_BYTES = 8 << 20
 GROUP_S = 1.0
 WAITING_OUTCOMES = 32
+KEYS_A_LOOK = 500
 
 
 class WriteSettings(Protocol):
@@ -32,6 +35,14 @@ class WriteSettings(Protocol):
     def rotate(self) -> Rotation: ...
     @property
     def compress(self) -> str: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Put:
+    """An outcome in the queue; `committed` is set for whoever waits for it."""
+
+    outcome: Outcome
+    committed: "asyncio.Future[None] | None" = None
 
 
 class Writer:
@@ -49,7 +60,7 @@ class Writer:
         self._ledger = ledger
         self._tally = tally
         self._now = now
-        self._queue: asyncio.Queue[Outcome | None] = asyncio.Queue(WAITING_OUTCOMES)
+        self._queue: asyncio.Queue[_Put | None] = asyncio.Queue(WAITING_OUTCOMES)
         self._growing: GrowingSegment | None = None
         self._next_number = 1
         self._next_record = 0
@@ -75,8 +86,14 @@ class Writer:
             await self._growing.close()
 
     async def put(self, outcome: Outcome) -> None:
-        """Hand over one row's outcome; waits while the disk is behind. It is settled after the next commit."""
-        await self._queue.put(outcome)
+        """Hand over one outcome; waits while the disk is behind. It is settled after the next commit."""
+        await self._queue.put(_Put(outcome))
+
+    async def put_now(self, outcome: Outcome) -> None:
+        """Have an outcome committed at once; returns when it would survive a power cut."""
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._queue.put(_Put(outcome, committed))
+        await committed
 
     async def finish(self) -> None:
         """No outcome follows: `serve` commits what it has, seals the open segment and ends."""
@@ -89,39 +106,36 @@ class Writer:
             batch, is_last = await self._gather()
             began = asyncio.get_running_loop().time()
             try:
-                await self._commit(batch, is_last)
+                await self._commit([put.outcome for put in batch], is_last)
             except OSError as error:
                 raise DiskFailed(f"{self._layout.folder}: {error}; nothing after the last commit is kept") from error
+            for put in batch:
+                if put.committed and not put.committed.done():
+                    put.committed.set_result(None)
             self._tally.commit_s += asyncio.get_running_loop().time() - began
 
-    async def _gather(self) -> tuple[list[Outcome], bool]:
-        first = await self._queue.get()
-        if first is None:
-            return [], True
-        batch, size = [first], len(first.lines)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + GROUP_S
+    async def _gather(self) -> tuple[list[_Put], bool]:
+        """The next batch, and whether it is the last. What is to be committed at once waits for nobody."""
+        batch: list[_Put] = []
+        size, until = 0, None
         while size < GROUP_BYTES:
             try:
                 async with asyncio.timeout_at(until):
-                    outcome = await self._queue.get()
+                    put = await self._queue.get()
             except TimeoutError:
                 break
-            if outcome is None:
+            if put is None:
                 return batch, True
-            batch.append(outcome)
-            size += len(outcome.lines)
+            batch.append(put)
+            size += len(put.outcome.lines)
+            now = asyncio.get_running_loop().time()
+            until = now if put.committed else until or now + GROUP_S
         return batch, False
 
     async def _commit(self, batch: list[Outcome], is_last: bool) -> None:
-        rows, news, first = [], [], self._next_record
-        for outcome in batch:
-            row, lines = settled(outcome, self._next_record, self._now())
-            rows.append(row)
-            if lines:
-                news.append(lines)
-                self._next_record += outcome.records
-        sealed = await self._append(b"".join(news), self._next_record - first)
+        first = self._next_record
+        rows, lines = self._settle(batch)
+        sealed = await self._append(lines, self._next_record - first)
         vouched = list(sealed)
         if self._growing and (is_last or is_old(self._rotation, self._growing.segment.opened_at, self._now())):
             sealed.append(await self._seal(self._growing))
@@ -133,12 +147,37 @@ class Writer:
             self._tally.commits += 1
         self._tally.records += self._next_record - first
         for outcome in batch:
-            self._tally.settle(outcome)
+            if outcome.is_end:
+                self._tally.settle(outcome)
         for segment in sealed:
             published = await asyncio.to_thread(publish, self._layout, segment)
             await asyncio.to_thread(self._ledger.commit, (), [published])
         if is_last:
             await replace_summaries(self._layout, self._ledger)
+
+    def _settle(self, batch: list[Outcome]) -> tuple[list[Settled], bytes]:
+        """What the ledger will be told of a batch, and the lines that are to be written for it."""
+        rows, news = [], []
+        claimed: dict[bytes, Holder] = {}
+        for outcome in batch:
+            pieces = self._ledger.pieces(outcome.row_key, outcome.page) if outcome.page and outcome.before else ()
+            holders = self._holders(keys_of(outcome), claimed)
+            row, fresh = settled(outcome, Known(self._next_record, pieces, holders), self._now())
+            rows.append(row)
+            news.append(fresh.lines)
+            self._next_record += fresh.records
+            self._tally.repeats += fresh.repeats
+            revision = row.piece.revision if row.piece else row.standing.revision
+            claimed.update(dict.fromkeys(row.record_keys, Holder(row.key, revision)))
+        return rows, b"".join(news)
+
+    def _holders(self, keys: list[bytes], claimed: Mapping[bytes, Holder]) -> Mapping[bytes, list[Holder]]:
+        """Who holds records of these keys, by the ledger and by the batch at hand."""
+        holders = {key: [claimed[key]] for key in keys if key in claimed}
+        for at in range(0, len(keys), KEYS_A_LOOK):
+            for key, held in self._ledger.holders(keys[at : at + KEYS_A_LOOK]).items():
+                holders[key] = [*holders.get(key, ()), *held]
+        return holders
 
     async def _append(self, lines: bytes, records: int) -> list[Segment]:
         """Spread lines over as many segments as they need; returns those that are full, durable and sealed."""

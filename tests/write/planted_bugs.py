@@ -324,13 +324,13 @@ def revision_overwrites_nothing(plant: Plant) -> None:
     """A row that answers otherwise keeps the range of its old records."""
     real = settling.settled
 
-    def settled(outcome: Any, first_record: int, now: float) -> Any:
-        row, lines = real(outcome, first_record, now)
+    def settled(outcome: Any, known: Any, now: float) -> Any:
+        row, fresh = real(outcome, known, now)
         if row.superseded:
             plant.ran()
             first, records = row.superseded
             row = dataclasses.replace(row, standing=row.standing._replace(first_record=first, records=records))
-        return row, lines
+        return row, fresh
 
     plant.function("settled", settled)
 

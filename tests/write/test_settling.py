@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fetcher.ledger import Settled
 from fetcher.model import Outcome, RowState, Standing
-from fetcher.write.settling import settled
+from fetcher.write.settling import Known, settled
 
 ANSWERS = [b"", b'{"n":1}\n', b'{"n":2}\n', b'{"n":1}\n{"n":2}\n', b'{"n":3}\n{"n":4}\n{"n":5}\n']
 CAME = (RowState.DONE, RowState.EMPTY)
@@ -50,7 +50,8 @@ class Shelf:
             outcome.first_day,
             outcome.last_day,
         )
-        row, lines = settled(told, len(self.lines), 1000.0 + len(self.lines))
+        row, fresh = settled(told, Known(len(self.lines)), 1000.0 + len(self.lines))
+        lines = fresh.lines
         self.lines += lines.splitlines(keepends=True)
         self.standings[key] = row.standing
         if row.superseded:

@@ -159,9 +159,9 @@ async def test_both_files_say_what_the_ledger_says_now(tmp_path):
         ledger.commit(rows, [Segment(1, SegmentState.PUBLISHED, "none", 9, 1, "ab", 0.0)])
         await replace_summaries(layout, ledger)
         listed = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
-        assert [failure["row"] for failure in listed] == ["GAVE_UP", "QUARANTINED", "REFUSED"]
+        assert [failure["row"] for failure in listed] == ["GAVE_UP", "QUARANTINED", "REFUSED", "UNKNOWN"]
         assert json.loads((tmp_path / "manifest.json").read_bytes())["records"] == 1
         ledger.commit([Settled("GAVE_UP", Standing(RowState.DONE), "", 1)], [])
         await replace_summaries(layout, ledger)
     listed = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
-    assert [failure["row"] for failure in listed] == ["QUARANTINED", "REFUSED"]
+    assert [failure["row"] for failure in listed] == ["QUARANTINED", "REFUSED", "UNKNOWN"]

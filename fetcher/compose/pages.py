@@ -1,0 +1,155 @@
+"""From one page of a row to the next: where it begins, and whether there is one. Pure.
+
+The rule: an end is believed only where the answer says so or brings nothing more. What cannot be true (the same page
+again, fewer items than announced, no end in sight) is a failure of the row, never a short success.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from fetcher.compose.links import next_link
+from fetcher.errors import Incomplete, Quarantined, Refused
+from fetcher.job.pages import NUMBERED, Pages
+from fetcher.model import PageFacts, Response, Scalar
+
+NO_MORE = (None, "", False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: its number, counting from 1, the items and records of those before it, and the cursor or
+    address that leads there, where the job goes by one."""
+
+    number: int = 1
+    items: int = 0
+    records: int = 0
+    cursor: str | int | float | None = None
+
+    @property
+    def text(self) -> str:
+        """As the ledger keeps it; nothing for the first page."""
+        return "" if self == FIRST else msgspec.json.encode(self).decode()
+
+
+FIRST = Place()
+
+
+def place_of(text: str) -> Place:
+    """The place that `Place.text` was made of."""
+    return msgspec.json.decode(text, type=Place) if text else FIRST
+
+
+def parameters(pages: Pages, place: Place) -> list[tuple[str, str | int | float]]:
+    """What the query says to ask for that page."""
+    asked: list[tuple[str, str | int | float]] = []
+    value = started_with(pages, place)
+    if value is not None and pages.kind in (*NUMBERED, "cursor"):
+        asked.append((pages.parameter or pages.kind, value))
+    if pages.size and pages.size_parameter:
+        asked.append((pages.size_parameter, pages.size))
+    return asked
+
+
+def started_with(pages: Pages, place: Place) -> str | int | float | None:
+    """The page's number, offset or cursor. An offset counts what came, not what was asked for: a server may give less
+    than it is asked for, and nothing may be left out."""
+    first = pages.first
+    match pages.kind:
+        case "page":
+            return (1 if first is None else int(first)) + place.number - 1
+        case "offset":
+            return (0 if first is None else int(first)) + place.items
+        case _:
+            return first if place.number == 1 else place.cursor
+
+
+def following(pages: Pages, place: Place, facts: PageFacts, response: Response) -> Place | None:
+    """Where the next page begins; None after the last.
+
+    Raises `Incomplete` where the pages hold less than they announce or do not end, `Refused` where the next one lies
+    elsewhere.
+    """
+    items = place.items + facts.items
+    cursor = next_cursor(pages, facts, response)
+    if not has_next(pages, place, facts, cursor):
+        total = whole(facts.total)
+        if total is not None and items < total:
+            raise Incomplete(f"the answer announces {total:,} items, its pages hold {items:,}")
+        return None
+    if place.number >= pages.most:
+        raise Incomplete(f"page {place.number:,} is not the last, and fetch.pages.most = {pages.most:,}; raise it")
+    return Place(place.number + 1, items, place.records, cursor)
+
+
+def has_next(pages: Pages, place: Place, facts: PageFacts, cursor: Scalar) -> bool:
+    """Whether the answer to a page leads to another one."""
+    if pages.more:
+        return truth(facts.more)
+    if pages.kind not in NUMBERED:
+        # A server that always hands out a cursor says by an empty page that it was the last.
+        return cursor not in NO_MORE and not (facts.items == 0 and cursor == place.cursor)
+    total, count = whole(facts.total), whole(facts.pages)
+    if facts.items == 0:
+        return False
+    if total is not None:
+        return place.items + facts.items < total
+    if count is not None:
+        return place.number < count
+    return not (pages.short_is_last and pages.size and facts.items < pages.size)
+
+
+def next_cursor(pages: Pages, facts: PageFacts, response: Response) -> str | int | float | None:
+    """The next cursor, or the whole address of the next page, as the answer has it."""
+    found: Scalar
+    match pages.kind:
+        case "page" | "offset":
+            return None
+        case "link":
+            found = next_link(response)
+        case "cursor" if pages.next_header:
+            found = response.header(pages.next_header)
+        case _:
+            found = facts.next
+    if found in NO_MORE or found is True:
+        return None
+    return found if pages.kind == "cursor" else same_origin(str(found), response.url)
+
+
+def same_origin(link: str, url: str) -> str:
+    """A link as an absolute address. Raises `Refused` where it leads away from the API: it would take the
+    credentials along."""
+    try:
+        target = urljoin(url, link.strip())
+        there, here = urlsplit(target), urlsplit(url)
+        is_same = (there.scheme, there.netloc.lower()) == (here.scheme, here.netloc.lower())
+    except ValueError as error:
+        raise Refused(f"the next page's address cannot be read: {link!r}") from error
+    if not is_same:
+        raise Refused(
+            f"the next page lies elsewhere, at {there.scheme}://{there.hostname}; only {here.netloc} is asked"
+        )
+    return target
+
+
+def whole(value: Scalar) -> int | None:
+    """A number of items or pages, which some write as text; None for what is only about right, such as '>1000'."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def truth(value: Scalar) -> bool:
+    """A flag, however it is written. Raises `Quarantined` for what is none: a guess would end too soon."""
+    flags: Mapping[Any, bool] = {
+        "true": True, "1": True, "y": True, "yes": True, "false": False, "0": False, "n": False, "no": False, "": False
+    }  # fmt: skip
+    if value is None:
+        return False
+    found = flags.get(str(value).strip().lower())
+    if found is None:
+        raise Quarantined(f"fetch.pages.more is {value!r}, expected true or false")
+    return found
