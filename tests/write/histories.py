@@ -14,19 +14,20 @@ import random
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fetcher.errors import Contradiction, DiskFailed
 from fetcher.ledger import Ledger, Segment, SegmentState, Settled
-from fetcher.model import SETTLED, Outcome, RowState
+from fetcher.model import SETTLED, Outcome, RowState, Standing
 from fetcher.tally import Tally
 from fetcher.testing.clock import VirtualClock, run_virtual
 from fetcher.write.packing import PACKINGS
 from fetcher.write.segments import Layout, published_name
 from fetcher.write.writer import Writer
+from tests.write.long_rows import LongRows, make_long_rows, page_problem
 from tests.write.mishaps import CRASHES, Kind, Mishap, is_faulty, make_mishaps
 from tests.write.power_loss import ModelDisk, PowerCut
 from tests.write.small_jobs import Settings, Work, make_settings, make_work
@@ -91,6 +92,7 @@ class History:
     seed: int
     chance: random.Random
     work: list[Work]
+    long: LongRows
     settings: Settings
     connection: sqlite3.Connection
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(1000.0))
@@ -178,7 +180,20 @@ class History:
 
     async def feed(self, writer: Writer, ledger: Ledger) -> None:
         """Hand over what the ledger does not know as settled."""
-        standings = ledger.standings([work.outcome.row_key for work in self.work])
+        paged, paid = self.long.paged, self.long.paid
+        keys = [work.outcome.row_key for work in self.work] + [row.key for row in paged]
+        standings = ledger.standings(keys + [row.answer.row_key for row in paid])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.feed_small(writer, standings))
+            for row in paged:
+                group.create_task(row.feed(writer, standings.get(row.key), self.is_asked_again))
+        for bill in paid:
+            await bill.feed(writer, standings.get(bill.answer.row_key), lambda step: self.before(step, STATE))
+            self.must(bill.paid <= 1, f"{bill.answer.row_key}: paid twice")
+        await writer.finish()
+
+    async def feed_small(self, writer: Writer, standings: Mapping[str, Standing]) -> None:
+        """The rows that are answered at once."""
         for work in self.work:
             key = work.outcome.row_key
             before = standings.get(key)
@@ -193,7 +208,6 @@ class History:
                 await writer.put(Outcome(key, RowState.GAVE_UP, "HTTP 503", attempts=8, before=before))
             else:
                 await writer.put(replace(work.outcome, before=before))
-        await writer.finish()
 
     def lose_power(self) -> None:
         """The machine goes off and on again."""
@@ -269,13 +283,15 @@ class History:
 
     def check_vouched(self) -> None:
         """The bytes vouched for hold the records of each row that is done, once, and no others."""
-        lines: Counter[bytes] = Counter()
+        everything: list[bytes] = []
         for segment in self.segments():
             held = UNPACK[segment.packing](self.vouched(segment)).splitlines(keepends=True)
             self.must(
                 len(held) == segment.records, f"segment {segment.number}: {len(held)} lines, not {segment.records}"
             )
-            lines.update(held)
+            everything += held
+        self.check_ranges(everything)
+        lines = Counter(line for line in everything if line.startswith(b'{"row":"row-'))
         found = self.connection.execute("SELECT key, state, revision, records, first_record FROM rows")
         rows = {key: rest for key, *rest in found}
         expected: Counter[bytes] = Counter()
@@ -288,10 +304,60 @@ class History:
         self.must(lines <= expected, f"twice, or of rows that are not done: {list(lines - expected)[:3]}")
         self.must(lines >= expected, f"lost: {list(expected - lines)[:3]}")
 
+    def check_ranges(self, lines: list[bytes]) -> None:
+        """Every record is a row's, a page's or superseded, and no two of these; pages hold what they should."""
+        query = """
+            SELECT first_record, records FROM rows WHERE first_record >= 0 AND records > 0
+            UNION ALL SELECT first_record, records FROM superseded
+            UNION ALL SELECT DISTINCT first_record, records FROM pieces WHERE records > 0
+        """
+        taken = sorted(at for first, count in self.connection.execute(query) for at in range(first, first + count))
+        self.must(taken == list(range(len(lines))), f"{len(lines)} records, and accounted for are {taken}")
+        columns = ("state", "revision", "digest", "position")
+        rows = {key: rest for key, *rest in self.connection.execute(f"SELECT key, {', '.join(columns)} FROM rows")}
+        for row in self.long.paged:
+            pieces = self.connection.execute(
+                "SELECT revision, page, first_record, records FROM pieces WHERE row_key = ?", (row.key,)
+            ).fetchall()
+            if row.key in rows:
+                standing = dict(zip(columns, rows[row.key], strict=True))
+                self.must(not (problem := page_problem(row, standing, pieces, lines)), problem)
+                if standing["digest"]:
+                    shown = sorted(line for line in self.newest(lines) if b'"%s"' % row.key.encode() in line)
+                    self.must(shown == sorted(row.lines(standing["revision"])), f"{row.key}: shown are {shown}")
+
+    def newest(self, lines: list[bytes]) -> list[bytes]:
+        """What a reader sees who leaves out what was superseded."""
+        ledger = self.ledger_class(self)
+        ledger._reader = self.connection
+        left_out = ledger.superseded(before=len(lines))
+        gone = {at for first, count in left_out for at in range(first, first + count)}
+        return [line for at, line in enumerate(lines) if at not in gone]
+
+    def check_latest(self, lines: list[bytes]) -> None:
+        """Whoever leaves out what was superseded reads each row as it answered last, and nothing else."""
+        newest = Counter(self.newest(lines))
+        found = self.connection.execute("SELECT key, revision, state FROM rows")
+        rows = {key: (revision, state) for key, revision, state in found}
+        expected: Counter[bytes] = Counter()
+        for work in self.work:
+            revision, _ = rows[work.outcome.row_key]
+            shown = work.revised if revision > 1 and work.revised else work.outcome
+            expected.update(shown.lines.splitlines(keepends=True))
+        for row in self.long.paged:
+            expected.update(row.lines(rows[row.key][0]))
+        for bill in self.long.paid:
+            if rows[bill.answer.row_key][1] in SETTLED:
+                expected.update(bill.answer.lines.splitlines(keepends=True))
+        self.must(newest == expected, f"read are {newest - expected}, missing are {expected - newest}")
+
     def check_end(self) -> None:
         """After a run that ended well: every row settled, every segment published, nothing left over."""
         states = dict(self.connection.execute("SELECT key, state FROM rows"))
         self.must(all(states.get(work.outcome.row_key) in SETTLED for work in self.work), "a row is not settled")
+        self.must(all(states.get(row.key) in SETTLED for row in self.long.paged), "a row of pages is not settled")
+        bills = [bill for bill in self.long.paid if not bill.is_settled(states.get(bill.answer.row_key, ""))]
+        self.must(not bills, f"paid for, and not settled: {bills}")
         segments = self.segments()
         self.must(all(segment.state is SegmentState.PUBLISHED for segment in segments), "a segment is not published")
         names = [published_name(segment) for segment in segments]
@@ -316,7 +382,8 @@ class History:
             for segment in segments
             for line in UNPACK[segment.packing](self.vouched(segment)).splitlines(keepends=True)
         ]
-        found = self.connection.execute("SELECT key, revision, first_record, records FROM rows")
+        self.check_latest(lines)
+        found = self.connection.execute("SELECT key, revision, first_record, records FROM rows WHERE key LIKE 'row-%'")
         for key, revision, first, records in found:
             work = next(work for work in self.work if work.outcome.row_key == key)
             newest = work.revised if revision > 1 and work.revised else work.outcome
@@ -330,29 +397,35 @@ class History:
             told = []
         names = [(file["name"], file["sha256"]) for file in told]
         self.must(names == [(published_name(s), s.sha256) for s in segments], "the manifest is not of these files")
-        self.must(self.disk.read(FOLDER / "failures.jsonl") == b"", "a failure is listed that is none")
+        listed = [json.loads(line)["state"] for line in self.disk.read(FOLDER / "failures.jsonl").splitlines()]
+        self.must(set(listed) <= {"unknown"}, f"a failure is listed that is none: {listed}")
 
 
 async def tell(story: History) -> None:
     """Mishaps, then a good run or two, then a last power cut."""
     loop: Any = asyncio.get_running_loop()
     loop.run_in_executor = run_at_once
-    groups = 1 + sum(work.pause_s > 0 for work in story.work)
+    pages = sum(len(row.pages(1)) for row in story.long.paged if row.pause_s)
+    groups = 1 + sum(work.pause_s > 0 for work in story.work) + pages + len(story.long.paid)
     for mishap in make_mishaps(story.chance, groups, is_faulty(story.seed)):
         await story.run(mishap)
         if mishap.kind is Kind.CUT or (mishap.kind not in CRASHES and story.chance.random() < 0.5):
             story.lose_power()
         else:
             story.check_vouched()
-    for _ in range(1 + max(work.failures for work in story.work)):
+    breaks = max((len(row.breaks) for row in story.long.paged), default=0)
+    for _ in range(1 + max(breaks, *(work.failures for work in story.work))):
         await story.run(Mishap(Kind.NONE, 0))
     story.check_end()
-    story.is_asked_again = any(work.revised for work in story.work)
+    story.is_asked_again = bool(story.long.paged) or any(work.revised for work in story.work)
     if story.is_asked_again:
         for mishap in make_mishaps(story.chance, groups, is_faulty(story.seed))[:1]:
             await story.run(mishap)
             if mishap.kind is Kind.CUT:
                 story.lose_power()
+        await story.run(Mishap(Kind.NONE, 0))
+        for row in story.long.paged:
+            row.breaks.clear()
         await story.run(Mishap(Kind.NONE, 0))
         story.check_end()
     story.lose_power()
@@ -364,7 +437,8 @@ def replay(seed: int, ledger_class: type[ModelLedger] = ModelLedger) -> History:
     chance = random.Random(seed)
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     try:
-        story = History(seed, chance, make_work(chance), make_settings(chance), connection, ledger_class=ledger_class)
+        rows = make_work(chance), make_long_rows(chance)
+        story = History(seed, chance, *rows, make_settings(chance), connection, ledger_class=ledger_class)
         run_virtual(tell(story), story.clock)
     finally:
         connection.close()

@@ -99,9 +99,10 @@ def segment_before_rows(plant: Plant) -> None:
 
     def make(real: Any) -> Any:
         def commit(self: Any, rows: Any, held: Any) -> None:
-            real(self, (), held)
             if rows:
                 plant.ran()
+            real(self, (), held)
+            if rows:
                 real(self, rows, ())
 
         return commit

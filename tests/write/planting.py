@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -53,6 +54,10 @@ class Plant:
         for module in (segments, whole, writer):
             if hasattr(module, name):
                 self._monkeypatch.setattr(module, name, changed)
+
+    def of(self, module: ModuleType, name: str, changed: Any) -> None:
+        """Replace a function of any module."""
+        self._monkeypatch.setattr(module, name, changed)
 
     def durable(self, sync: Callable[[Any], Any], only_sealed: bool = False) -> None:
         """`GrowingSegment.durable` with another `sync` of its file."""

@@ -10,8 +10,8 @@ from tests.write.mishaps import CRASHES, Kind, is_faulty
 from tests.write.power_loss import ModelDisk, PowerCut
 
 SHARDS = 20
-CRASH_HISTORIES = 500
-ERROR_HISTORIES = 100
+CRASH_HISTORIES = 425
+ERROR_HISTORIES = 75
 FOLDER = Path("folder")
 
 
@@ -23,14 +23,14 @@ def seeds(shard: int, count: int, faulty: bool) -> list[int]:
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_nothing_is_lost_or_written_twice_when_the_power_fails(shard):
-    """A cut or a kill at any operation, up to three in a row, in recovery too. 10,000 histories over all shards."""
+    """A cut or a kill at any operation, up to three in a row, in recovery too. 8,500 histories over all shards."""
     for seed in seeds(shard, CRASH_HISTORIES, faulty=False):
         replay(seed)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_nothing_is_lost_or_written_twice_when_the_disk_fails(shard):
-    """A failed fsync, a full disk, a failed commit, a stranger's file, each mixed with power cuts. 2,000 histories."""
+    """A failed fsync, a full disk, a failed commit, a stranger's file, each mixed with power cuts. 1,500 histories."""
     for seed in seeds(shard, ERROR_HISTORIES, faulty=True):
         replay(seed)
 
