@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -43,6 +43,29 @@ LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
 
 SPARE_CARRIERS = 16
+LONGEST_END_S = 8.0
+"""Whoever stops a run waits ten seconds for it; two are left for the last commit."""
+
+
+class Owed:
+    """Rows whose request must not be sent twice, by key, from its being sent to its outcome; `none` while there are
+    none."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self.none = asyncio.Event()
+        self.none.set()
+
+    def add(self, key: str) -> None:
+        """That row's request is about to leave."""
+        self._keys.add(key)
+        self.none.clear()
+
+    def discard(self, key: str) -> None:
+        """That row has its outcome, if it was ever sent."""
+        self._keys.discard(key)
+        if not self._keys:
+            self.none.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,7 @@ class Stations:
     parsing: Parsing
     engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
     settle: Callable[[Outcome], Awaitable[None]]
+    owed: Owed
 
     async def carry(self, errand: Errand) -> AsyncGenerator[Outcome, None]:
         """How the row ends, after each of its pages before the last; nothing where nothing could be learned of it.
@@ -78,9 +102,18 @@ class Stations:
             except RowError as error:
                 error.attempts = attempts or error.attempts
                 yield failed(errand, error, place, self.job)
+                self.owed.discard(errand.row.key)
                 return
             yield came(errand, Step(place, after, parsed, attempts), self.job)
+            self.owed.discard(errand.row.key)
             place = after
+
+    async def end(self) -> None:
+        """Send nothing more, and wait a little for the answers that would be paid for in vain."""
+        self.client.halt()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_END_S):
+                await self.owed.none.wait()
 
     def _composed(self, errand: Errand, place: Place) -> Request:
         request = compose(self.job.fetch, errand.row, place)
@@ -94,7 +127,11 @@ class Stations:
         if request.is_repeatable or self.job.fetch.on_unknown == "retry":
             return None
         sent = errand.outcome(RowState.UNKNOWN, reason=SENT, position=place.text, is_end=False)
-        return partial(self.settle, sent)
+        return partial(self._record, sent)
+
+    async def _record(self, sent: Outcome) -> None:
+        self.owed.add(sent.row_key)
+        await self.settle(sent)
 
     async def _parse(self, response: Response, row: Row) -> Parsed:
         if response.status == 204:
@@ -151,7 +188,7 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
             group.create_task(writer.serve())
             try:
                 errands = errands_of(rows, options, job.fetch, around)
-                await until_set(around.stop, carry_all(errands, stations, writer, around))
+                await until_set(around.stop, carry_all(errands, stations, writer, around), stations.end)
             except* FetcherError as error:
                 problem = error
             await writer.finish()
@@ -159,12 +196,14 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
             raise problem
 
 
-async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Do the work, or cancel it as soon as `stop` is set; its own exception passes through."""
+async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end: Callable[[], Awaitable[None]]) -> None:
+    """Do the work, or `end` and cancel it as soon as `stop` is set; its own exception passes through."""
     working = asyncio.ensure_future(work)
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await end()
     finally:
         working.cancel()
         stopping.cancel()
@@ -191,7 +230,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, st
     )
     if parsing.function:
         engine.warm_up()
-    return Stations(job, client, parsing, engine, writer.put_now)
+    return Stations(job, client, parsing, engine, writer.put_now, Owed())
 
 
 def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:

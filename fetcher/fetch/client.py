@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
@@ -40,6 +41,15 @@ class Fetched:
     attempts: int
 
 
+@dataclass(slots=True)
+class _Asking:
+    """One request over all its attempts."""
+
+    request: Request
+    intend: Callable[[], Awaitable[None]] | None
+    attempts: int = 0
+
+
 class Source(enum.Enum):
     """Where an answer may come from."""
 
@@ -61,6 +71,7 @@ class Client:
         self._tally = tally
         self._realm = Realm(settings.limits, time.monotonic)
         self._reach = Reach()
+        self._is_halted = False
 
     async def __aenter__(self) -> "Client":
         connector = aiohttp.TCPConnector(
@@ -98,34 +109,38 @@ class Client:
             return Fetched(replace(kept, url=request.url), attempts=0)
         if source is Source.KEPT_ONLY:
             raise NotKept("no answer to this row is kept")
-        began, attempts = time.monotonic(), 0
-
-        async def attempt() -> Response:
-            nonlocal attempts
-            async with self._started() as start:
-                if intend and not attempts:
-                    await intend()
-                attempts += 1
-                self._tally.requests += 1
-                self._tally.retries += attempts > 1
-                try:
-                    response = await self._exchange(request, start)
-                except AttemptFailed as error:
-                    if intend and start.has_left:
-                        raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
-                    raise
-            return judged(response, self._obeyed(response), is_repeatable=intend is None)
-
+        began, asking = time.monotonic(), _Asking(request, intend)
         try:
-            response = await self._retries.run(attempt)
+            response = await self._retries.run(partial(self._attempt, asking))
         except RowError as error:
-            error.attempts = attempts
+            error.attempts = asking.attempts
             if isinstance(error, GaveUp) and not self._reach.is_since(began):
                 raise self._down(str(error)) from error
             raise
         if self._cache is not None:
             await self._cache.put(request.key, response)
-        return Fetched(response, attempts)
+        return Fetched(response, asking.attempts)
+
+    async def _attempt(self, asking: _Asking) -> Response:
+        async with self._started() as start:
+            if self._is_halted:
+                await asyncio.Future()  # until it is cancelled
+            if asking.intend and not asking.attempts:
+                await asking.intend()
+            asking.attempts += 1
+            self._tally.requests += 1
+            self._tally.retries += asking.attempts > 1
+            try:
+                response = await self._exchange(asking.request, start)
+            except AttemptFailed as error:
+                if asking.intend and start.has_left:
+                    raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
+                raise
+        return judged(response, self._obeyed(response), is_repeatable=asking.intend is None)
+
+    def halt(self) -> None:
+        """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
+        self._is_halted = True
 
     def _kept(self, request: Request, source: Source) -> Response | None:
         keep = self._settings.cache.keep
