@@ -106,7 +106,7 @@ def status(job: Path, overrides: tuple[str, ...]) -> None:
 @JOB
 @SET
 def verify(job: Path, overrides: tuple[str, ...]) -> None:
-    """Check JOB's ledger against its files: lengths, hashes, counts, foreign files. Exit 65 if they disagree."""
+    """Check JOB's ledger against its files, and what was sent against its limits. Exit 65 where something is wrong."""
     from fetcher.errors import Contradiction
     from fetcher.verify import problems
 
@@ -114,7 +114,7 @@ def verify(job: Path, overrides: tuple[str, ...]) -> None:
     with told_errors():
         if found := list(problems(loaded_job)):
             raise Contradiction("\n".join(found))
-        click.echo(f"{loaded_job.name}: ledger and files agree")
+        click.echo(f"{loaded_job.name}: ledger and files agree, and no limit was exceeded")
 
 
 @main.group()

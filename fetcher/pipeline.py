@@ -9,6 +9,7 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 import asyncio
 import hashlib
 import random
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
 from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.client import Client
+from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.job.fingerprints import fetch_fingerprint
 from fetcher.job.load import LoadedJob
@@ -218,7 +220,9 @@ async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, st
     if job.fetch.cache.keep != "none":
         cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
     retries = Retries(job.fetch.retries, around.chance, around.now)
-    client = await stack.enter_async_context(Client(job.fetch, cache, retries, around.tally))
+    log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
+    await stack.enter_async_context(log)
+    client = await stack.enter_async_context(Client(job.fetch, cache, retries, around.tally, log=log))
     parsing = parsing_of(job)
     engine = await stack.enter_async_context(
         Processes(

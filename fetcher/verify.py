@@ -1,15 +1,22 @@
-"""Whether a job's ledger and files tell the same story, byte by byte. Reads everything and touches nothing."""
+"""Whether a job's ledger and files tell the same story, and whether it kept its limits. Touches nothing."""
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fetcher.errors import Contradiction
 from fetcher.export import segment_lines
+from fetcher.fetch.request_log import logs, sent_in
 from fetcher.job.load import LoadedJob
+from fetcher.job.units import Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.status import view
 from fetcher.write.segments import PUBLISHED_NAME, Layout, check, check_sealed, published_name
+
+LOG_ROUNDING_S = 0.0002
+"""Twice what a time in the log is rounded by."""
 
 
 def problems(job: LoadedJob) -> Iterator[str]:
@@ -23,6 +30,20 @@ def problems(job: LoadedJob) -> Iterator[str]:
     for segment in segments:
         yield from segment_problems(layout, segment)
     yield from foreign_files(layout, names, segments)
+    times = array("d", sorted(sent.at for log in logs(layout.state / "runs") for sent in sent_in(log)))
+    for rate in job.fetch.limits.rate:
+        yield from rate_problems(rate, times)
+
+
+def rate_problems(rate: Rate, times: Sequence[float]) -> Iterator[str]:
+    """Where requests left closer together than a rate allows; of each such crowd the first moment."""
+    crowded_until = float("-inf")
+    for first, last in zip(times, times[rate.starts :], strict=False):
+        if last - first < rate.per_s - LOG_ROUNDING_S and first > crowded_until:
+            crowded_until = last
+            when = datetime.fromtimestamp(first, UTC).isoformat(timespec="milliseconds")
+            allowed = f"{rate.starts} in {rate.per_s:g} s are allowed"
+            yield f"limits: {rate.starts + 1} requests left within {last - first:.3f} s from {when} on; {allowed}"
 
 
 def count_problems(ledger: LedgerView, segments: list[Segment]) -> Iterator[str]:

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fetcher import verify
 from fetcher.cli import main
+from fetcher.job.units import Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import Ledger
 from fetcher.model import RowState
-from fetcher.verify import problems
+from fetcher.verify import LOG_ROUNDING_S, problems, rate_problems
 from tests.settled_jobs import done, everything, failed, job_in, settle
 
 FIRST, OPEN, LEDGER = "records-000001.jsonl", ".fetcher/000003.open", ".fetcher/ledger.sqlite"
@@ -119,7 +122,7 @@ def test_a_folder_that_is_well_has_no_problems(job):
     """Published, open, superseded and failed: all of it adds up."""
     before = everything(job.write.folder)
     ran = CliRunner().invoke(main, ["verify", str(job.file)])
-    assert (ran.exit_code, ran.output) == (0, "air: ledger and files agree\n")
+    assert (ran.exit_code, ran.output) == (0, "air: ledger and files agree, and no limit was exceeded\n")
     assert everything(job.write.folder) == before
 
 
@@ -168,3 +171,27 @@ def test_a_run_that_goes_on_meanwhile_is_no_damage(job, monkeypatch, outcomes, m
     monkeypatch.setattr(verify, moment, look_when_a_run_has_gone_on)
     with Ledger(layout_of(job).state / "ledger.sqlite"):  # the run has begun: its journal is there
         assert list(problems(job)) == []
+
+
+@given(st.integers(1, 5), st.lists(st.floats(0, 10), max_size=30).map(sorted))
+def test_a_crowd_is_named_wherever_there_is_one(starts, times):
+    """More than so many within a second, anywhere, and only then."""
+    crowds = [a for a, b in zip(times, times[starts:], strict=False) if b - a < 1.0 - LOG_ROUNDING_S]
+    found = list(rate_problems(Rate(starts, 1.0), times))
+    assert bool(found) == bool(crowds)
+    assert all(f"{starts} in 1 s are allowed" in text for text in found)
+
+
+def test_requests_that_left_too_soon_are_a_problem_of_the_job(tmp_path):
+    """Over all logs together: a run that began at once after another one counts with it."""
+    job = job_in(tmp_path, 'fetch.limits.rate="2/10 s"')
+    settle(job, done(1))
+    runs = layout_of(job).state / "runs"
+    runs.mkdir()
+    (runs / "1.requests.jsonl").write_text("[100.0,0.1,200]\n[101.0,0.1,200]\n")
+    (runs / "2.requests.jsonl").write_text("[111.0,0.1,200]\n[110.5,0.1,null]\n[109.5,0.1,20")
+    assert list(problems(job)) == []
+    (runs / "2.requests.jsonl").write_text("[111.0,0.1,200]\n[109.5,0.1,null]\n")
+    assert list(problems(job)) == [
+        "limits: 3 requests left within 9.500 s from 1970-01-01T00:01:40.000+00:00 on; 2 in 10 s are allowed"
+    ]

@@ -23,6 +23,7 @@ from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
 from fetcher.fetch.hints import retry_after_s
 from fetcher.fetch.limits import Realm, Start, TooLong
 from fetcher.fetch.reach import Reach
+from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
@@ -61,14 +62,17 @@ class Source(enum.Enum):
 class Client:
     """`async with Client(...)`: one session, one realm and one cache for every row of a run.
 
-    `cache` is None where the job keeps nothing; `tally` is told of every exchange.
+    `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange.
     """
 
-    def __init__(self, settings: Fetch, cache: Cache | None, retries: Retries, tally: Tally) -> None:
+    def __init__(
+        self, settings: Fetch, cache: Cache | None, retries: Retries, tally: Tally, *, log: RequestLog | None = None
+    ) -> None:
         self._settings = settings
         self._cache = cache
         self._retries = retries
         self._tally = tally
+        self._log = log
         self._realm = Realm(settings.limits, time.monotonic)
         self._reach = Reach()
         self._is_halted = False
@@ -130,12 +134,17 @@ class Client:
             asking.attempts += 1
             self._tally.requests += 1
             self._tally.retries += asking.attempts > 1
+            status = None
             try:
                 response = await self._exchange(asking.request, start)
+                status = response.status
             except AttemptFailed as error:
                 if asking.intend and start.has_left:
                     raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
                 raise
+            finally:
+                if start.has_left and self._log:
+                    self._log.note(start.at, time.monotonic(), status)
         return judged(response, self._obeyed(response), is_repeatable=asking.intend is None)
 
     def halt(self) -> None:

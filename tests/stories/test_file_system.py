@@ -452,4 +452,4 @@ def test_f16_what_crashes_leave_behind_is_cleaned_up(fetcher, start, tmp_path):
             "manifest.json",
             "failures.jsonl",
         }
-        assert {path.name for path in state.iterdir()} == {"ledger.sqlite", "cache.sqlite", "lock"}
+        assert {path.name for path in state.iterdir()} == {"ledger.sqlite", "cache.sqlite", "lock", "runs"}
