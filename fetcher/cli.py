@@ -117,6 +117,22 @@ def verify(job: Path, overrides: tuple[str, ...]) -> None:
         click.echo(f"{loaded_job.name}: ledger and files agree, and no limit was exceeded")
 
 
+@main.command()
+@JOB
+@SET
+def plan(job: Path, overrides: tuple[str, ...]) -> None:
+    """Tell what a run of JOB would ask for and how long it would take. Sends nothing."""
+    import random
+    import time
+
+    from fetcher.plan import plan as plan_of
+    from fetcher.plan import plan_text
+
+    loaded_job = loaded(job, overrides)
+    with told_errors():
+        click.echo(plan_text(loaded_job, plan_of(loaded_job, time.time(), random.Random())))
+
+
 @main.group()
 def failures() -> None:
     """List the rows of a job that failed, ask for them again, or give them up for good."""

@@ -138,7 +138,7 @@ class LedgerView:
                 address = f"{self._path.absolute().as_uri()}?{mode}"
                 self._reader = opened.enter_context(closing(sqlite3.connect(address, uri=True)))
                 self._reader.execute("BEGIN")
-                self._check_version(self._reader, least=1)
+                self._check_version(self._reader, least=len(MIGRATIONS))
             except sqlite3.DatabaseError as error:
                 raise self._unreadable(error) from error
             opened.pop_all()
@@ -187,6 +187,12 @@ class LedgerView:
         """How many rows have pages that came and pages that did not."""
         return int(self._reader.execute("SELECT COUNT(*) FROM rows WHERE position != ''").fetchone()[0])
 
+    def pages_a_row(self) -> float:
+        """How many pages rows have had on an average; 1 where none has come in pages."""
+        query = "SELECT COUNT(*), COUNT(DISTINCT row_key) FROM pieces"
+        pages, rows = self._reader.execute(query).fetchone()
+        return pages / rows if rows else 1.0
+
     def counts(self) -> Counter[tuple[RowState, str]]:
         """Rows by state and reason, over all runs; settled rows have no reason."""
         found = self._reader.execute("SELECT state, reason, COUNT(*) FROM rows GROUP BY state, reason")
@@ -216,7 +222,8 @@ class LedgerView:
                 "use the newer program"
             )
         if version < least:
-            raise Contradiction(f"{self._path}: no run has begun to write it; run the job first")
+            found = f"written by version {version} of the ledger" if version else "no run has begun to write it"
+            raise Contradiction(f"{self._path}: {found}; run the job, which brings it to version {len(MIGRATIONS)}")
         return int(version)
 
     def _unreadable(self, error: sqlite3.DatabaseError) -> Contradiction:

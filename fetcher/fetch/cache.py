@@ -8,6 +8,8 @@ survived a power cut (synchronous=FULL): an answer may have been paid for.
 import asyncio
 import sqlite3
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -122,6 +124,18 @@ class Cache:
 
     def _unreadable(self, error: Exception) -> DiskFailed:
         return DiskFailed(f"{self._path}: {error}; if the file is damaged, delete it: answers are asked for again")
+
+
+def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
+    """How many of these requests have an answer in the cache at `path` that is not too old. Changes nothing there."""
+    if not path.is_file():
+        return 0
+    query = f"SELECT COUNT(*) FROM answers WHERE request_key IN ({','.join('?' * len(keys))}) AND fetched_at >= ?"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+            return int(reader.execute(query, (*keys, not_before)).fetchone()[0])
+    except sqlite3.Error as error:
+        raise DiskFailed(f"{path}: {error}") from error
 
 
 async def _ended(writing: asyncio.Future[None]) -> None:

@@ -1,0 +1,195 @@
+"""What a run would ask for and how long it would take, without a request: the limiter that paces runs, on a clock that
+jumps."""
+
+import asyncio
+import math
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from fetcher.compose.request import compose
+from fetcher.errands import Errand, errand_of
+from fetcher.errors import RowError
+from fetcher.fetch.cache import kept_among
+from fetcher.fetch.client import Source
+from fetcher.fetch.limits import Realm
+from fetcher.fetch.request_log import logs, sent_in
+from fetcher.job.load import LoadedJob
+from fetcher.job.sections import Limits
+from fetcher.launch import layout_of
+from fetcher.ledger import Ledger, LedgerView
+from fetcher.pipeline import CHUNK_ROWS, rows_of
+from fetcher.selection import RunOptions, Verdict, verdict
+from fetcher.status import with_standings
+from fetcher.testing.clock import VirtualClock, run_virtual
+
+GUESSED_S = 0.2
+LATENCIES_KEPT = 10_000
+SIMULATIONS = 15
+SIMULATED = 2000
+START_S = 0.3
+"""What a run takes besides: reading its ledger, its first connection, its last commit."""
+
+ASKED = frozenset({Verdict.ASK, Verdict.ASK_ANEW})
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier runs have shown: how long answers took, which share of the requests had to be repeated, and how
+    many pages a row has."""
+
+    latencies_s: Sequence[float] = ()
+    repeated: float = 0.0
+    pages: float = 1.0
+
+
+@dataclass(slots=True)
+class Plan:
+    """What lies ahead. Of the `rows` that the job lists, `asked` are asked for: `hits` have a kept answer, the others
+    take `requests`. `took_s` are lengths of the run, simulated and sorted."""
+
+    past: Past
+    rows: int = 0
+    asked: int = 0
+    hits: int = 0
+    requests: int = 0
+    took_s: Sequence[float] = field(default_factory=list)
+
+    def quantile_s(self, share: float) -> float:
+        """What this share of the simulated runs keeps within."""
+        return self.took_s[math.ceil(share * len(self.took_s)) - 1]
+
+
+def plan(job: LoadedJob, now: float, chance: random.Random) -> Plan:
+    """Count what a run at `now` (epoch seconds) would ask for, and simulate it."""
+    layout = layout_of(job)
+    with ExitStack() as stack:
+        ledger = stack.enter_context(ledger_of(layout.state / "ledger.sqlite", stack))
+        found = Plan(past_of(layout.state / "runs", ledger))
+        count(found, job, ledger, now)
+    repeats = round(found.requests * found.past.repeated)
+    latencies = found.past.latencies_s or [GUESSED_S]
+    found.took_s = sorted(
+        START_S + length_s(job.fetch.limits, found.requests + repeats, lambda: chance.choice(latencies))
+        for _ in range(SIMULATIONS)
+    )
+    return found
+
+
+def ledger_of(path: Path, stack: ExitStack) -> LedgerView:
+    """The job's ledger, or an empty one where it has none yet."""
+    if path.is_file():
+        return LedgerView(path)
+    return Ledger(Path(stack.enter_context(tempfile.TemporaryDirectory())) / path.name)
+
+
+def past_of(runs: Path, ledger: LedgerView) -> Past:
+    """What the newest request logs tell."""
+    sent = islice((sent for log in reversed(logs(runs)) for sent in sent_in(log)), LATENCIES_KEPT)
+    latencies, repeated, total = [], 0, 0
+    for request in sent:
+        total += 1
+        repeated += request.status is None or request.status == 429 or request.status >= 500
+        if request.status is not None:
+            latencies.append(request.took_s)
+    return Past(latencies, repeated / total if total else 0.0, ledger.pages_a_row())
+
+
+def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
+    """Count rows, hits and requests of a run at `now`."""
+    rows = with_standings(rows_of(job, ledger, now), ledger)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        found.rows += len(chunk)
+        errands = []
+        for row, standing in chunk:
+            asked = verdict(row, standing, RunOptions(), now)
+            if asked in ASKED:
+                errands.append(errand_of(row, asked, standing, job.fetch))
+        found.asked += len(errands)
+        hits = hits_among(errands, job, now)
+        found.hits += hits
+        found.requests += round((len(errands) - hits) * found.past.pages)
+
+
+def hits_among(errands: Sequence[Errand], job: LoadedJob, now: float) -> int:
+    """How many of these rows have an answer that is kept and may be used."""
+    keep, keys = job.fetch.cache.keep, []
+    for errand in errands:
+        if errand.source is Source.KEPT_FIRST and keep != "none":
+            try:
+                keys.append(compose(job.fetch, errand.row, errand.place).key)
+            except RowError:
+                continue
+    not_before = -math.inf if isinstance(keep, str) else now - keep
+    return kept_among(layout_of(job).state / "cache.sqlite", keys, not_before) if keys else 0
+
+
+def length_s(limits: Limits, requests: int, latency_s: Callable[[], float]) -> float:
+    """How long so many requests take. A long run is simulated until its pace is steady, and no window is forgotten."""
+    simulated = min(
+        requests, max([SIMULATED, *(2 * rate.starts for rate in limits.rate if rate.starts < 10 * SIMULATED)])
+    )
+    ends: list[float] = []
+    run_virtual(send_all(limits, simulated, latency_s, ends), clock := VirtualClock())
+    rest = requests - simulated
+    if not rest:
+        return clock.now()
+    steady_s = (ends[-1] - ends[simulated // 2]) / (simulated - 1 - simulated // 2)
+    by_windows = [(requests - 1) // rate.starts * rate.per_s for rate in limits.rate]
+    return max([clock.now() + rest * steady_s, *by_windows])
+
+
+async def send_all(limits: Limits, requests: int, latency_s: Callable[[], float], ends: list[float]) -> None:
+    """Send that many through the real limiter, which is told of answers that nobody gave."""
+    now = asyncio.get_running_loop().time
+    realm, left = Realm(limits, now), iter(range(requests))
+
+    async def slot() -> None:
+        for _ in left:
+            async with realm.start(math.inf) as start:
+                realm.left(start)
+                await asyncio.sleep(latency_s())
+                realm.answered(start)
+            ends.append(now())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(limits.concurrency, requests)):
+            group.create_task(slot())
+
+
+def plan_text(job: LoadedJob, found: Plan) -> str:
+    """The plan for a screen."""
+    past = found.past
+    repeats = round(found.requests * past.repeated)
+    more = f", and about {repeats:,} again, as in the last runs" if repeats else ""
+    pages = f" ({past.pages:.1f} pages a row, as so far)" if past.pages > 1 else ""
+    lines = [
+        f"{job.name}: {found.asked:,} of {found.rows:,} rows would be asked for",
+        f"  {found.requests:,} requests{pages}{more}; {found.hits:,} answers from the cache",
+    ]
+    lines += [f"  {text}" for text in window_texts(job.fetch.limits, found)]
+    seen = f"answers as quick as the last {len(past.latencies_s):,}"
+    basis = seen if past.latencies_s else f"answers within {GUESSED_S} s, a guess: no run has been logged"
+    lines.append(
+        f"  takes {time_text(found.quantile_s(0.5))} (p50), {time_text(found.quantile_s(0.95))} (p95): {basis}"
+    )
+    return "\n".join(lines)
+
+
+def window_texts(limits: Limits, found: Plan) -> Iterator[str]:
+    """How much of each window the run would use, on the whole."""
+    for rate in limits.rate:
+        allowed = max(rate.starts, found.quantile_s(0.5) / rate.per_s * rate.starts)
+        yield f"{rate.starts}/{rate.per_s:g} s: {found.requests / allowed:.0%} used"
+
+
+def time_text(seconds: float) -> str:
+    """`4.2 s`, `12 min`, `3.5 h`, `2.1 days`"""
+    for least, length, unit in ((2 * 86400, 86400, "days"), (2 * 3600, 3600, "h"), (120, 60, "min")):
+        if seconds >= least:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
