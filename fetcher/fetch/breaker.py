@@ -13,13 +13,15 @@ import enum
 import random
 from dataclasses import dataclass
 
-OPENS_AFTER = 12
-TRIALS = 14
-"""Failures and calls under way together, while there is doubt: what a dead realm costs."""
+TRIALS = 12
+"""Failures in a row that open it; while there is doubt, failures and calls under way together are no more."""
 
 DOUBTFUL_AFTER = 5
 LONGEST_PROBE_WAIT_S = 30.0
 """Longer would spend too much of the two minutes in which a realm that came back is to be at its rate again."""
+
+LONGEST_WAIT_IF_BROKEN_S = 4.0
+"""A long stretch of rows that the server cannot answer is passed row by row, each of them a failed probe."""
 
 PATIENCE_S = 3600.0
 PATIENCE_UNPROVEN_S = 120.0
@@ -31,6 +33,8 @@ class Sign(enum.Enum):
 
     GOOD = enum.auto()
     BAD = enum.auto()
+    BROKEN = enum.auto()
+    """Somebody is there and fails: at everything, or only at what this stretch of rows asks for."""
     STOP = enum.auto()
     """The server wants no more calls for now, and does not say for how long."""
     NONE = enum.auto()
@@ -56,8 +60,10 @@ def sign_of(status: int, hint_s: float | None) -> Sign:
     """What an answer's status says. Timeouts and failures to connect are BAD, what never left is NONE."""
     if status == 429 and hint_s is None:
         return Sign.STOP
+    if status == 500:
+        return Sign.BROKEN
     # 501 and 505 are about the request: the server is well enough to refuse it.
-    return Sign.BAD if status >= 500 and status not in {501, 505} else Sign.GOOD
+    return Sign.BAD if status > 500 and status not in {501, 505} else Sign.GOOD
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class Breaker:
     chance: random.Random
     is_proven: bool = False
     failures: int = 0
+    last_failure: Sign = Sign.NONE
     under_way: int = 0
     generation: int = 0
     opened_at: float | None = None
@@ -100,7 +107,8 @@ class Breaker:
         """
         if self.opened_at is None:
             return float("inf")
-        patience_s = PATIENCE_S if self.is_proven else PATIENCE_UNPROVEN_S
+        is_somebody_there = self.is_proven or self.last_failure is not Sign.BAD
+        patience_s = PATIENCE_S if is_somebody_there else PATIENCE_UNPROVEN_S
         return self.opened_at + (PATIENCE_PRESSED_S if is_pressed else patience_s)
 
     def begin(self, now: float) -> Call:
@@ -117,31 +125,31 @@ class Breaker:
             return
         self.under_way -= 1
         if self.opened_at is not None:
-            self._probed(sign, now)
-        elif sign is Sign.GOOD:
-            self.is_proven, self.failures = True, 0
-        elif sign is not Sign.NONE:
-            self.failures += 1
-            if sign is Sign.STOP or self.failures >= OPENS_AFTER:
-                self._open(now)
+            self.probe = None
+        match sign:
+            case Sign.GOOD:
+                self.is_proven, self.failures, self.opened_at = True, 0, None
+            case Sign.NONE:
+                # A probe that told nothing leaves its turn to the next call: its time has come already.
+                pass
+            case _:
+                self._failed(sign, now)
 
-    def _open(self, now: float) -> None:
-        self.opened_at, self.failed_probes = now, 0
-        self.generation += 1
-        self.under_way = 0
-        self.probe_at = now + self._wait_s()
-
-    def _probed(self, sign: Sign, now: float) -> None:
-        self.probe = None
-        if sign is Sign.GOOD:
-            self.is_proven, self.failures, self.opened_at = True, 0, None
-        elif sign is Sign.NONE:
-            self.probe_at = now
-        else:
+    def _failed(self, sign: Sign, now: float) -> None:
+        self.failures += 1
+        self.last_failure = sign
+        if self.opened_at is not None:
             self.failed_probes += 1
-            self.probe_at = now + self._wait_s()
+        elif sign is Sign.STOP or self.failures >= TRIALS:
+            self.opened_at, self.failed_probes = now, 0
+            self.generation += 1
+            self.under_way = 0
+        else:
+            return
+        self.probe_at = now + self._probe_wait_s(sign)
 
-    def _wait_s(self) -> float:
+    def _probe_wait_s(self, sign: Sign) -> float:
         """Between half of the step and all of it; the step doubles with each failed probe."""
         step_s = self.first_wait_s * 2.0 ** min(self.failed_probes, 60)
-        return self.chance.uniform(0.5, 1.0) * min(self.longest_wait_s, LONGEST_PROBE_WAIT_S, step_s)
+        longest_s = LONGEST_WAIT_IF_BROKEN_S if sign is Sign.BROKEN else LONGEST_PROBE_WAIT_S
+        return self.chance.uniform(0.5, 1.0) * min(self.longest_wait_s, longest_s, step_s)
