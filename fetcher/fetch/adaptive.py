@@ -12,10 +12,12 @@ in which more calls failed than at the best of times.
 from dataclasses import dataclass, field
 from statistics import median
 
-FEWEST_CALLS, MOST_CALLS = 10, 40
-CALLS_A_SLOT = 5
+FEWEST_CALLS, ENOUGH_CALLS = 10, 40
+CALLS_A_SLOT = 2
+"""Of the calls that began together the fast ones end first; a block of those alone would be a best that never was."""
+
 BLOCK_S = 1.0
-"""A block has both: calls enough for a median, and so much time that a hiccup of a fast API does not fill it."""
+"""So much time that a hiccup of a fast API does not fill a block."""
 
 SLOWER = 2.0
 SLACK_S = 0.05
@@ -25,7 +27,7 @@ LATENCIES_NEEDED = 5
 SLOW_FACTOR = 0.7
 
 MORE_FAILED = 0.2
-FAR_MORE_FAILED = 0.4
+FAR_MORE_FAILED = 0.5
 FAILED_FACTOR = 0.5
 
 COMES_BACK_S = 60.0
@@ -84,23 +86,29 @@ class Adaptive:
         is_good = latency_s is not None
         # One that began before the slots last fell tells of the time when there were more of them.
         if begun_at >= self.fell_at:
-            self._count(latency_s, now)
+            self._count(begun_at, latency_s, now)
         if is_good and self.may_rise and self.limit < self.ceiling:
             step_s = min(now - (self.told_at or now), LONGEST_STEP_S)
             self.limit = min(self.ceiling, self.limit + self.declared * step_s / COMES_BACK_S)
         self.told_at = now
 
-    def _count(self, latency_s: float | None, now: float) -> None:
+    def _count(self, begun_at: float, latency_s: float | None, now: float) -> None:
         block = self.block
         block.calls += 1
-        if latency_s is None:
-            block.failed += 1
-        else:
+        if latency_s is not None:
             block.latencies.append(latency_s)
-        enough = min(MOST_CALLS, max(FEWEST_CALLS, CALLS_A_SLOT * self.limit))
-        if block.calls >= enough and now - block.begun_at >= BLOCK_S:
+        else:
+            block.failed += 1
+            # A timeout says that an answer would have taken longer still; an error that came at once says nothing.
+            if now - begun_at > self._still_well_s:
+                block.latencies.append(now - begun_at)
+        if block.calls >= self._calls_of_a_block() and now - block.begun_at >= BLOCK_S:
             self._judge(block, now)
             self.block, self.judged_at = Block(now), now
+
+    def _calls_of_a_block(self) -> float:
+        """Fewer where few slots are in use: a slow API, too, must be seen to be well again within a minute."""
+        return max(FEWEST_CALLS, min(ENOUGH_CALLS, 5 * self.limit), CALLS_A_SLOT * self.limit)
 
     def _judge(self, block: Block, now: float) -> None:
         passed_s = min(now - (self.judged_at or now), LONGEST_FORGOTTEN_S)
@@ -116,8 +124,11 @@ class Adaptive:
 
     def _ceiling(self, usual_s: float, passed_s: float) -> float:
         self.best_s = min(usual_s, self.best_s * 2.0 ** (passed_s / BEST_DOUBLES_S))
-        still_well_s = SLOWER * self.best_s + SLACK_S
-        return self.declared * max(1 / self.declared, min(1.0, still_well_s / max(usual_s, still_well_s)))
+        return max(1.0, self.declared * self._still_well_s / max(usual_s, self._still_well_s))
+
+    @property
+    def _still_well_s(self) -> float:
+        return SLOWER * self.best_s + SLACK_S
 
     def _fall(self, limit: float, now: float) -> None:
         self.limit, self.fell_at = limit, now

@@ -1,0 +1,172 @@
+"""Slots fall where answers become slow or fail, and come back where they do not."""
+
+import random
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.fetch.adaptive import COMES_BACK_S, Adaptive
+
+DECLARED = st.integers(1, 200)
+LATENCIES_S = st.one_of(st.none(), st.floats(0, 60), st.just(0.1))
+
+
+@dataclass
+class End:
+    """How long after the last one a call ended, how long before that it began, what it took unless it failed."""
+
+    pause_s: float
+    age_s: float
+    latency_s: float | None
+
+
+ENDS = st.lists(
+    st.builds(End, st.sampled_from([0.0, 0.01, 0.5, 30.0, 4000.0]), st.floats(0, 60), LATENCIES_S), max_size=300
+)
+
+
+def tell(adaptive, ends, now=0.0):
+    """Tell of the ends; yields (the end, slots in use before it, after it)."""
+    for end in ends:
+        now += end.pause_s
+        before = adaptive.limit
+        adaptive.ended(now - end.age_s, end.latency_s, now)
+        yield end, before, adaptive.limit
+
+
+def steadily(adaptive, latency_s, begin_s, end_s, failed_share=0.0):
+    """An API that always takes so long, asked by every slot in use all the time; returns the (time, slots)."""
+    chance, now, seen = random.Random(0), max(begin_s, adaptive.told_at or 0.0), []
+    while now < end_s:
+        now += (latency_s or 0.1) / adaptive.slots
+        adaptive.ended(now - latency_s, None if chance.random() < failed_share else latency_s, now)
+        seen.append((now, adaptive.slots))
+    return seen
+
+
+def first_full(adaptive, seen):
+    """When all slots were in use again."""
+    return next(now for now, slots in seen if slots == adaptive.declared)
+
+
+@given(DECLARED, ENDS)
+def test_slots_stay_between_one_and_what_is_declared(declared, ends):
+    """Whatever is seen."""
+    adaptive = Adaptive(declared)
+    assert adaptive.slots == declared
+    for _ in tell(adaptive, ends):
+        assert 1 <= adaptive.slots <= declared
+
+
+@given(DECLARED, ENDS)
+def test_slots_never_rise_at_a_failed_call(declared, ends):
+    """Only a good answer can raise them."""
+    for end, before, after in tell(Adaptive(declared), ends):
+        assert end.latency_s is not None or after <= before
+
+
+@given(st.integers(2, 100))
+def test_slots_do_not_rise_while_more_fails_than_usual(declared):
+    """Good answers come, but among more failures than at the best of times: the slots stay where they are."""
+    adaptive = Adaptive(declared)
+    steadily(adaptive, 0.1, 0.0, 10.0)
+    steadily(adaptive, 0.1, 10.0, 40.0, failed_share=1.0)
+    for number in range(300):
+        now = 40.0 + number / 10
+        adaptive.ended(now - 0.1, None if number % 8 < 3 else 0.1, now)
+        assert adaptive.slots == 1
+
+
+@given(st.integers(2, 200), ENDS)
+def test_slots_rise_no_faster_than_over_a_minute(declared, ends):
+    """However many answers come at once; an hour without any counts for ten seconds."""
+    adaptive = Adaptive(declared)
+    for end, before, after in tell(adaptive, ends):
+        assert after - before <= declared * min(end.pause_s, 10.0) / COMES_BACK_S + 1e-6
+
+
+@given(DECLARED, ENDS)
+def test_one_key_turns_it_off(declared, ends):
+    """Then all slots are in use, whatever is seen."""
+    adaptive = Adaptive(declared, is_on=False)
+    for _ in tell(adaptive, ends):
+        assert adaptive.slots == declared
+
+
+@given(st.integers(2, 100), st.floats(0.05, 5), st.floats(6, 50))
+def test_slots_fall_where_answers_become_slow(declared, usual_s, factor):
+    """To the share that is still well, and not below it; at any size and speed."""
+    adaptive = Adaptive(declared)
+    steadily(adaptive, usual_s, 0.0, 400 * usual_s)
+    seen = steadily(adaptive, factor * usual_s, 400 * usual_s, 400 * usual_s + 60 * factor * usual_s)
+    fewest = min(slots for _, slots in seen)
+    assert fewest < declared
+    assert fewest >= max(1, int(declared * 2.0 / factor))
+
+
+@given(st.integers(2, 30), st.floats(0.2, 2), st.floats(4, 30))
+def test_slots_come_back_within_two_minutes(declared, usual_s, factor):
+    """Once answers take as long as before they became slow."""
+    adaptive = Adaptive(declared)
+    steadily(adaptive, usual_s, 0.0, 60.0)
+    steadily(adaptive, factor * usual_s, 60.0, 300.0)
+    seen = steadily(adaptive, usual_s, 300.0, 420.0)
+    assert first_full(adaptive, seen) <= 420.0
+
+
+@given(st.integers(1, 100), st.floats(0.001, 30))
+def test_an_api_that_is_always_slow_is_not_slowed_down(declared, usual_s):
+    """It is as fast as it gets: what counts is the rise."""
+    adaptive = Adaptive(declared)
+    assert {slots for _, slots in steadily(adaptive, usual_s, 0.0, 200 * usual_s)} == {declared}
+
+
+def test_an_api_that_has_become_slow_for_good_is_forgiven():
+    """Within a quarter of an hour for ten times as slow: the best is forgotten slowly."""
+    adaptive = Adaptive(8)
+    steadily(adaptive, 0.5, 0.0, 60.0)
+    seen = steadily(adaptive, 5.0, 60.0, 1200.0)
+    assert min(slots for _, slots in seen) <= 3
+    assert first_full(adaptive, [(now, slots) for now, slots in seen if now > 120]) <= 960.0
+
+
+def test_slots_fall_where_most_calls_fail():
+    """By half, block after block, down to one."""
+    adaptive = Adaptive(64)
+    steadily(adaptive, 0.1, 0.0, 10.0)
+    seen = [slots for _, slots in steadily(adaptive, 0.1, 10.0, 30.0, failed_share=1.0)]
+    assert sorted(set(seen), reverse=True) == [64, 32, 16, 8, 4, 2, 1]
+
+
+@given(st.integers(1, 100), st.floats(0.01, 5), st.integers(0, 4))
+def test_single_errors_leave_the_slots_alone(declared, usual_s, which):
+    """Every fifth call may fail."""
+    adaptive, now = Adaptive(declared), 0.0
+    for number in range(1000):
+        now += usual_s / declared
+        adaptive.ended(now - usual_s, None if number % 5 == which else usual_s, now)
+        assert adaptive.slots == declared
+
+
+@given(st.integers(1, 100), st.integers(0, 4))
+def test_single_slow_answers_leave_the_slots_alone(declared, which):
+    """A fast API with an answer of three seconds in every five is fast."""
+    adaptive, now = Adaptive(declared), 0.0
+    for number in range(1000):
+        now += 0.05
+        latency_s = 3.0 if number % 5 == which else 0.01
+        adaptive.ended(now - latency_s, latency_s, now)
+        assert adaptive.slots == declared
+
+
+def test_a_fall_is_judged_by_the_calls_that_began_after_it():
+    """What was under way with more slots in use tells nothing of fewer."""
+    adaptive = Adaptive(100)
+    steadily(adaptive, 0.1, 0.0, 10.0)
+    steadily(adaptive, 0.1, 10.0, 12.0, failed_share=1.0)
+    fell_at, slots = adaptive.fell_at, adaptive.slots
+    assert slots < 100
+    for late in range(1000):
+        adaptive.ended(fell_at - 0.01, None, fell_at + late)
+    assert adaptive.slots == slots
