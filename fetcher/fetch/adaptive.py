@@ -64,8 +64,8 @@ class Adaptive:
     best_failed: float = 0.0
     may_rise: bool = True
     fell_at: float = float("-inf")
-    told_at: float | None = None
-    judged_at: float | None = None
+    told_at: float = float("inf")
+    judged_at: float = float("inf")
     block: Block = field(default_factory=Block)
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class Adaptive:
         if begun_at >= self.fell_at:
             self._count(begun_at, latency_s, now)
         if is_good and self.may_rise and self.limit < self.ceiling:
-            step_s = min(now - (self.told_at or now), LONGEST_STEP_S)
+            step_s = min(max(0.0, now - self.told_at), LONGEST_STEP_S)
             self.limit = min(self.ceiling, self.limit + self.declared * step_s / COMES_BACK_S)
         self.told_at = now
 
@@ -111,7 +111,7 @@ class Adaptive:
         return max(FEWEST_CALLS, min(ENOUGH_CALLS, 5 * self.limit), CALLS_A_SLOT * self.limit)
 
     def _judge(self, block: Block, now: float) -> None:
-        passed_s = min(now - (self.judged_at or now), LONGEST_FORGOTTEN_S)
+        passed_s = min(max(0.0, now - self.judged_at), LONGEST_FORGOTTEN_S)
         share_failed = block.failed / block.calls
         self.best_failed = min(share_failed, self.best_failed + passed_s / ALL_FAILED_IS_USUAL_S)
         self.may_rise = share_failed <= self.best_failed + MORE_FAILED
@@ -124,7 +124,7 @@ class Adaptive:
 
     def _ceiling(self, usual_s: float, passed_s: float) -> float:
         self.best_s = min(usual_s, self.best_s * 2.0 ** (passed_s / BEST_DOUBLES_S))
-        return max(1.0, self.declared * self._still_well_s / max(usual_s, self._still_well_s))
+        return max(1.0, self.declared * (self._still_well_s / max(usual_s, self._still_well_s)))
 
     @property
     def _still_well_s(self) -> float:

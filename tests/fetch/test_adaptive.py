@@ -37,7 +37,8 @@ def tell(adaptive, ends, now=0.0):
 
 def steadily(adaptive, latency_s, begin_s, end_s, failed_share=0.0):
     """An API that always takes so long, asked by every slot in use all the time; returns the (time, slots)."""
-    chance, now, seen = random.Random(0), max(begin_s, adaptive.told_at or 0.0), []
+    begin_s = begin_s if adaptive.told_at == float("inf") else max(begin_s, adaptive.told_at)
+    chance, now, seen = random.Random(0), begin_s, []
     while now < end_s:
         now += (latency_s or 0.1) / adaptive.slots
         adaptive.ended(now - latency_s, None if chance.random() < failed_share else latency_s, now)

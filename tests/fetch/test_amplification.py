@@ -125,7 +125,7 @@ def test_an_outage_of_seconds_costs_seconds():
 @pytest.mark.parametrize("terms", [Terms(20, 8), Terms(50, 100)])
 def test_slots_fall_with_an_api_that_becomes_slow_and_come_back(terms):
     """S11: ten times slower within two minutes, for two minutes; back at its rate two minutes after that."""
-    seen = run(slower(0.3, 60, 120), int(terms.rate_per_s * 300), terms)
+    seen = run(slower(0.3, 60, 120), int(terms.rate_per_s * 370), terms)
     before, after = seen.done_per_s(30, 60), seen.done_per_s(420, 430)
     fewest = seen.fewest_slots(60, 300)
     print(f"S11: {terms.concurrency} slots, {fewest} while slow; {before:.1f}/s before, {after:.1f}/s after")
