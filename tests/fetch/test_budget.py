@@ -65,6 +65,14 @@ def test_a_budget_stays_between_nothing_and_full(budget, events):
         assert 0 <= budget.tenths <= FULL_TENTHS
 
 
+@given(st.lists(st.sampled_from(["retry succeeded", "first succeeded"])))
+def test_what_goes_well_does_not_save_up(events):
+    """A year of good answers buys no more than a hundred retries."""
+    budget = Budget()
+    told(budget, events)
+    assert budget == Budget()
+
+
 @given(BUDGETS)
 def test_the_success_of_a_retry_gives_it_back(budget):
     """So an API that fails now and then never runs out."""
