@@ -191,6 +191,8 @@ def test_a_stop_opens_at_once():
 def test_an_answered_probe_closes_it():
     """And everything is as if nothing had been."""
     breaker = opened()
+    for _ in range(5):
+        called(breaker, Sign.BAD, breaker.ready_at())
     seen = [breaker.state]
     now = breaker.ready_at()
     probe = breaker.begin(now)
