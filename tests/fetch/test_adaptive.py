@@ -161,6 +161,25 @@ def test_single_slow_answers_leave_the_slots_alone(declared, which):
         assert adaptive.slots == declared
 
 
+@given(st.integers(2, 100), st.floats(0.001, 0.01))
+def test_hundredths_of_a_second_are_no_slowness(declared, usual_s):
+    """Our own loop may be late by as much, while it parses."""
+    adaptive = Adaptive(declared)
+    steadily(adaptive, usual_s, 0.0, 100 * usual_s)
+    assert {slots for _, slots in steadily(adaptive, 0.05, 1.0, 5.0)} == {declared}
+
+
+@given(st.integers(1, 50), st.integers(0, 999))
+def test_a_hiccup_of_a_fast_api_leaves_the_slots_alone(declared, begin):
+    """Three hundred answers in a row of which each took a second: they all came in a third of one."""
+    adaptive = Adaptive(declared)
+    for number in range(3000):
+        now = number / 1000
+        latency_s = 1.0 if 1000 + begin <= number < 1300 + begin else 0.01
+        adaptive.ended(now - latency_s, latency_s, now)
+        assert adaptive.slots == declared
+
+
 def test_a_fall_is_judged_by_the_calls_that_began_after_it():
     """What was under way with more slots in use tells nothing of fewer."""
     adaptive = Adaptive(100)
