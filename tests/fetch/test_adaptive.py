@@ -2,7 +2,9 @@
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +90,42 @@ def test_slots_rise_no_faster_than_over_a_minute(declared, ends):
 
 
 @given(DECLARED, ENDS)
+def test_no_call_takes_more_than_half_of_the_slots(declared, ends):
+    """However slow or broken the API has become: the next block shows whether that was enough."""
+    for _, before, after in tell(Adaptive(declared), ends):
+        assert after >= before / 2
+
+
+@given(st.integers(3, 100))
+def test_slowness_takes_less_than_a_third_of_the_slots_at_a_time(declared):
+    """It may be the API's own; failures are not."""
+    adaptive = Adaptive(declared)
+    steadily(adaptive, 0.1, 0.0, 10.0)
+    limits = [declared, *dict.fromkeys(after for _, _, after in tell(adaptive, [End(0.1, 9.0, 9.0)] * 2000, 20.0))]
+    assert min(limits) < declared / 2
+    assert all(after >= 0.69 * before for before, after in pairwise(limits))
+
+
+@pytest.mark.parametrize(("declared", "calls"), [(1, None), (2, 10), (4, 20), (8, 40), (20, 40), (50, 100)])
+def test_slots_are_judged_by_calls_enough(declared, calls):
+    """Some of each slot, enough for a median where there are slots enough, and few where there are few."""
+    adaptive = Adaptive(declared)
+    fell = [number for number in range(1, 301) if adaptive.ended(number, None, number) or adaptive.slots < declared]
+    assert fell[:1] == ([] if calls is None else [calls])
+
+
+def test_one_fast_answer_among_failures_is_not_the_best():
+    """What comes later is compared with what many answers took."""
+    adaptive = Adaptive(8)
+    steadily(adaptive, 0.5, 0.0, 30.0)
+    for number in range(400):
+        now = 31.0 + number / 10
+        adaptive.ended(now, 0.001 if number % 40 == 7 else None, now)
+    assert adaptive.slots == 1
+    assert first_full(adaptive, steadily(adaptive, 0.5, 72.0, 192.0)) <= 192.0
+
+
+@given(DECLARED, ENDS)
 def test_one_key_turns_it_off(declared, ends):
     """Then all slots are in use, whatever is seen."""
     adaptive = Adaptive(declared, is_on=False)
@@ -161,7 +199,7 @@ def test_single_slow_answers_leave_the_slots_alone(declared, which):
         assert adaptive.slots == declared
 
 
-@given(st.integers(2, 100), st.floats(0.001, 0.01))
+@given(st.integers(2, 20), st.floats(0.001, 0.01))
 def test_hundredths_of_a_second_are_no_slowness(declared, usual_s):
     """Our own loop may be late by as much, while it parses."""
     adaptive = Adaptive(declared)
