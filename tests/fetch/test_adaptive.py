@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fetcher.fetch.adaptive import COMES_BACK_S, Adaptive
 
 DECLARED = st.integers(1, 200)
-LATENCIES_S = st.one_of(st.none(), st.floats(0, 60), st.just(0.1))
+LATENCIES_S = st.sampled_from([None, 0.1, 0.3, 2.0, 60.0])
 
 
 @dataclass
@@ -24,8 +24,12 @@ class End:
 
 
 ENDS = st.lists(
-    st.builds(End, st.sampled_from([0.0, 0.01, 0.5, 30.0, 4000.0]), st.floats(0, 60), LATENCIES_S), max_size=300
-)
+    st.tuples(
+        st.builds(End, st.sampled_from([0.05, 0.5, 30.0, 4000.0, 0.0]), st.sampled_from([0.0, 0.1, 60.0]), LATENCIES_S),
+        st.integers(1, 60),
+    ),
+    max_size=20,
+).map(lambda stretches: [end for end, times in stretches for _ in range(times)])
 
 
 def tell(adaptive, ends, now=0.0):
@@ -145,7 +149,7 @@ def test_a_pause_raises_nothing_by_itself(pause_s):
 def test_one_key_turns_it_off(declared, ends):
     """Then all slots are in use, whatever is seen."""
     adaptive = Adaptive(declared, is_on=False)
-    for _ in tell(adaptive, ends):
+    for _ in tell(adaptive, [*ends, *[End(0.1, 0.0, None)] * 200]):
         assert adaptive.slots == declared
 
 
@@ -184,6 +188,22 @@ def test_an_api_that_has_become_slow_for_good_is_forgiven():
     seen = steadily(adaptive, 5.0, 60.0, 1200.0)
     assert min(slots for _, slots in seen) <= 3
     assert first_full(adaptive, [(now, slots) for now, slots in seen if now > 120]) <= 960.0
+
+
+def test_an_api_that_fails_a_third_of_its_calls_for_good_is_forgiven():
+    """Within five minutes: that, too, is as good as it gets."""
+    adaptive = Adaptive(8)
+    steadily(adaptive, 0.1, 0.0, 10.0)
+    steadily(adaptive, 0.1, 10.0, 40.0, failed_share=1.0)
+    assert adaptive.slots == 1
+    assert first_full(adaptive, steadily(adaptive, 0.1, 40.0, 340.0, failed_share=1 / 3)) > 70.0
+
+
+def test_a_pause_does_not_forget_the_best():
+    """An API that comes back slow from an outage of an hour is slow."""
+    adaptive = Adaptive(8)
+    steadily(adaptive, 0.3, 0.0, 60.0)
+    assert min(slots for _, slots in steadily(adaptive, 3.0, 3660.0, 3760.0)) < 4
 
 
 def test_slots_fall_where_most_calls_fail():
@@ -236,11 +256,24 @@ def test_a_hiccup_of_a_fast_api_leaves_the_slots_alone(declared, begin):
 
 def test_a_fall_is_judged_by_the_calls_that_began_after_it():
     """What was under way with more slots in use tells nothing of fewer."""
-    adaptive = Adaptive(100)
-    steadily(adaptive, 0.1, 0.0, 10.0)
-    steadily(adaptive, 0.1, 10.0, 12.0, failed_share=1.0)
-    fell_at, slots = adaptive.fell_at, adaptive.slots
-    assert slots < 100
+    adaptive, now = Adaptive(100), 0.0
+    while adaptive.slots == 100:
+        now += 0.1
+        adaptive.ended(now - 0.1, None, now)
     for late in range(1000):
-        adaptive.ended(fell_at - 0.01, None, fell_at + late)
-    assert adaptive.slots == slots
+        adaptive.ended(now - 0.1, None, now + late)
+    assert adaptive.slots == 50
+
+
+def test_timeouts_are_slow_answers():
+    """With slow ones they are the half of all calls by which an API is slow; errors that came at once are not."""
+    adaptives = Adaptive(8), Adaptive(8)
+    for adaptive, failed_after_s in zip(adaptives, (30.0, 0.1), strict=True):
+        steadily(adaptive, 0.1, 0.0, 30.0)
+        for number in range(200):
+            now = 61.0 + number / 10
+            age_s, latency_s = [(failed_after_s, None), (5.0, 5.0), (0.1, 0.1)][
+                (0, 1, 2, 0, 1, 2, 0, 1, 2, 2)[number % 10]
+            ]
+            adaptive.ended(now - age_s, latency_s, now)
+    assert [adaptive.slots < 8 for adaptive in adaptives] == [True, False]
