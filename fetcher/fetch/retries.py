@@ -7,12 +7,13 @@ the request itself does.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import tenacity
 
 from fetcher.errors import GaveUp, Parked, Refused, Unknown
+from fetcher.fetch.budget import Budget
 from fetcher.model import Response
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
@@ -53,37 +54,51 @@ class RetrySettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """Retries by one job's settings. `now` gives epoch seconds."""
+    """Retries by one job's settings, out of a budget that all rows share. `now` gives epoch seconds."""
 
     settings: RetrySettings
     chance: random.Random
     now: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    budget: Budget = field(default_factory=Budget)
 
     async def run(self, attempt: Callable[[], Awaitable[Response]]) -> Response:
         """The answer of the first attempt that succeeds.
 
-        Raises `GaveUp` when all have failed, `Parked` when the server asks for more than `max_wait`; both tell the
-        last reason. Whatever else an attempt raises passes through.
+        Raises `GaveUp` when all have failed or the budget is empty, `Parked` when the server asks for more than
+        `max_wait`; all tell the last reason. Whatever else an attempt raises passes through.
         """
         try:
-            return await attempt()
+            response = await attempt()
         except AttemptFailed as failure:
             wait_s = self._wait_s(failure, 1)
-            if self.settings.attempts == 1:
-                raise GaveUp(f"{failure.reason}; 1 attempt") from failure
+            if self.settings.attempts == 1 or not self.budget.take():
+                raise self._given_up(failure, 1) from failure
             await self.sleep(wait_s)
+        else:
+            self.budget.succeeded(was_retry=False)
+            return response
         retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self.settings.attempts - 1),
+            stop=self._is_enough,
             wait=self._wait_of_state,
             retry=tenacity.retry_if_exception_type(AttemptFailed),
             sleep=self.sleep,
         )
         try:
-            return await retrying(attempt)
+            response = await retrying(attempt)
         except tenacity.RetryError as error:
-            last = error.last_attempt.exception()
-            raise GaveUp(f"{last}; {self.settings.attempts} attempts") from last
+            last = error.last_attempt
+            raise self._given_up(last.exception(), 1 + last.attempt_number) from last.exception()
+        self.budget.succeeded(was_retry=True)
+        return response
+
+    def _is_enough(self, state: tenacity.RetryCallState) -> bool:
+        return state.attempt_number >= self.settings.attempts - 1 or not self.budget.take()
+
+    def _given_up(self, failure: BaseException | None, made: int) -> GaveUp:
+        said = f"{failure}; {made} attempt{'' if made == 1 else 's'}"
+        is_early = made < self.settings.attempts
+        return GaveUp(f"{said}; too much has failed lately for more in this run" if is_early else said)
 
     def _wait_of_state(self, state: tenacity.RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None
