@@ -40,6 +40,27 @@ class Fetched:
     attempts: int
 
 
+@dataclass(slots=True)
+class Intention:
+    """What has to be awaited before a request leaves for the first time; nothing where it may be repeated."""
+
+    intend: Callable[[], Awaitable[None]] | None
+
+    async def keep(self) -> None:
+        """Await it, if that has not been done."""
+        if self.intend:
+            await self.intend()
+            self.intend = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """One attempt on its way through aiohttp."""
+
+    start: Start
+    intention: Intention
+
+
 class Source(enum.Enum):
     """Where an answer may come from."""
 
@@ -67,6 +88,8 @@ class Client:
             limit=self._settings.limits.concurrency, ttl_dns_cache=300, resolver=aiohttp.ThreadedResolver()
         )
         tracing = aiohttp.TraceConfig()
+        tracing.on_connection_create_end.append(about_to_leave)
+        tracing.on_connection_reuseconn.append(about_to_leave)
         tracing.on_request_headers_sent.append(self._left)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -88,8 +111,8 @@ class Client:
     ) -> Fetched:
         """The answer to a request, from the cache where it is kept there, else from the API.
 
-        A request with an `intend` must not be carried out twice: that is awaited before its first byte leaves, and it
-        is not repeated where it may have arrived.
+        A request with an `intend` must not be carried out twice: that is awaited once there is a connection and before
+        the first byte leaves, and it is not repeated where it may have arrived.
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
@@ -98,18 +121,16 @@ class Client:
             return Fetched(replace(kept, url=request.url), attempts=0)
         if source is Source.KEPT_ONLY:
             raise NotKept("no answer to this row is kept")
-        began, attempts = time.monotonic(), 0
+        began, attempts, intention = time.monotonic(), 0, Intention(intend)
 
         async def attempt() -> Response:
             nonlocal attempts
             async with self._started() as start:
-                if intend and not attempts:
-                    await intend()
                 attempts += 1
                 self._tally.requests += 1
                 self._tally.retries += attempts > 1
                 try:
-                    response = await self._exchange(request, start)
+                    response = await self._exchange(request, Leave(start, intention))
                 except AttemptFailed as error:
                     if intend and start.has_left:
                         raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
@@ -156,14 +177,14 @@ class Client:
     ) -> None:
         """A connection is open and the request goes out over it: whatever happens now, somebody is there."""
         self._reach.reached(time.monotonic())
-        self._realm.left(context.trace_request_ctx)
+        self._realm.left(context.trace_request_ctx.start)
 
-    async def _exchange(self, request: Request, start: Start) -> Response:
+    async def _exchange(self, request: Request, leave: "Leave") -> Response:
         """One request on the wire and its whole answer. Raises `AttemptFailed` where another try may go better."""
         timeout_s = self._settings.timeout
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._send(request, start)
+                return await self._send(request, leave)
         except aiohttp.ClientSSLError as error:
             raise GaveUp(f"TLS: {one_line(error)}") from error
         except aiohttp.InvalidURL as error:
@@ -183,7 +204,7 @@ class Client:
             "again; nothing is lost"
         )
 
-    async def _send(self, request: Request, start: Start) -> Response:
+    async def _send(self, request: Request, leave: "Leave") -> Response:
         async with self._session.request(
             request.method,
             URL(request.url, encoded=True),
@@ -191,9 +212,9 @@ class Client:
             data=request.body or None,
             allow_redirects=False,
             middlewares=(sent_once(),),
-            trace_request_ctx=start,
+            trace_request_ctx=leave,
         ) as answer:
-            self._realm.answered(start)
+            self._realm.answered(leave.start)
             self._tally.statuses[answer.status] += 1
             body = await self._read(answer)
             headers = tuple((legible(str(name)), legible(value)) for name, value in answer.headers.items())
@@ -213,6 +234,12 @@ class Client:
         except Damaged as error:
             answer.close()
             raise AttemptFailed(f"the answer cannot be decoded: {error}") from error
+
+
+async def about_to_leave(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    """There is a connection, and nothing has gone out over it: a connection that is refused has sent nothing."""
+    leave: Leave = context.trace_request_ctx
+    await leave.intention.keep()
 
 
 def sent_headers(request: Request) -> tuple[tuple[str, str], ...]:

@@ -92,12 +92,20 @@ class Feed:
 @contextmanager
 def serving(answer: Answer = published) -> Iterator[Feed]:
     """A feed while the `with` lasts."""
-    feed, loop, ready = Feed(answer), asyncio.new_event_loop(), threading.Event()
+    feed = Feed(answer)
+    with listening(feed):
+        yield feed
+
+
+@contextmanager
+def listening(feed: "Feed | PagedFeed") -> Iterator[None]:
+    """Serve a feed in a thread while the `with` lasts."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
     stop = asyncio.Event()
 
     async def serve() -> None:
         app = web.Application()
-        app.router.add_get("/{path}", feed.respond)
+        app.router.add_route("*", "/{path}", feed.respond)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -110,7 +118,7 @@ def serving(answer: Answer = published) -> Iterator[Feed]:
     thread.start()
     ready.wait()
     try:
-        yield feed
+        yield
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
@@ -182,3 +190,89 @@ def noon_zone() -> str:
     """A time zone where it is about noon: no story there runs over midnight."""
     offset = 12 - datetime.now(UTC).hour
     return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
+
+
+PER_PAGE = 3
+PAGED_JOB = """\
+name = "paged"
+[read.dates]
+from = "{first}"
+to = "{last}"
+[fetch]
+base_url = "{url}"
+url = "/items"
+query = {{ date = "{{date}}" }}
+limits.concurrency = 1
+retries = {{ attempts = 2, first_wait = "1 ms" }}
+[fetch.pages]
+kind = "page"
+more = "more"
+{pages}
+[parse]
+records = "items[]"
+[write]
+folder = "out"
+"""
+
+
+@dataclass
+class PagedFeed:
+    """Answers in pages of three items. `asked` are (day, page) in the order of their coming.
+
+    `held` are the items of a day, by default as many as its pages have; `answer` may be changed to answer some pages
+    in another way; page `stops_at` is never answered.
+    """
+
+    pages: int = 5
+    url: str = ""
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    held: Callable[[str], list[dict]] | None = None
+    answer: Callable[[str, int], web.Response | None] = lambda day, page: None
+    stops_at: int = 0
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        day, page = request.query["date"], int(request.query["page"])
+        self.asked.append((day, page))
+        if page == self.stops_at:
+            await asyncio.Event().wait()
+        return self.answer(day, page) or self.page(day, page)
+
+    def items(self, day: str) -> list[dict]:
+        """All items of a day, in the order of its pages."""
+        return self.held(day) if self.held else paged_items(day, self.pages)
+
+    def page(self, day: str, page: int) -> web.Response:
+        """A page as it should be."""
+        items = self.items(day)
+        last = page * PER_PAGE
+        return web.json_response(
+            {"items": items[last - PER_PAGE : last], "more": last < len(items), "total": len(items)}
+        )
+
+    def taken(self) -> list[int]:
+        """The pages asked for since this was last called."""
+        asked, self.asked = self.asked, []
+        return [page for _, page in asked]
+
+
+def paged_items(day: str, pages: int, revision: int = 1) -> list[dict]:
+    """What a day of that many pages holds."""
+    return [{"day": day, "number": number, "revision": revision} for number in range(pages * PER_PAGE)]
+
+
+@contextmanager
+def serving_pages(pages: int = 5) -> Iterator[PagedFeed]:
+    """A feed of one page after another while the `with` lasts."""
+    feed = PagedFeed(pages)
+    with listening(feed):
+        yield feed
+
+
+def make_paged_job(folder: Path, url: str, pages: str = "", more: str = "", count: int = 1) -> Path:
+    """A job over `count` days of a paged feed: `pages` are further keys of `[fetch.pages]`, `more` is TOML behind
+    `[write]`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job = folder / "job.toml"
+    last = FIRST + timedelta(count - 1)
+    job.write_text(PAGED_JOB.format(first=FIRST, last=last, url=url, pages=pages) + more)
+    return job
