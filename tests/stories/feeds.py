@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web
 
+from fetcher.compose.pages import place_of
 from fetcher.ledger import LedgerView
 from fetcher.model import RowState
 
@@ -98,7 +100,7 @@ def serving(answer: Answer = published) -> Iterator[Feed]:
 
 
 @contextmanager
-def listening(feed: "Feed | PagedFeed") -> Iterator[None]:
+def listening(feed: "Feed | PagedFeed | Orders") -> Iterator[None]:
     """Serve a feed in a thread while the `with` lasts."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
     stop = asyncio.Event()
@@ -113,6 +115,10 @@ def listening(feed: "Feed | PagedFeed") -> Iterator[None]:
         ready.set()
         await stop.wait()
         await runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # answers that nobody waits for any more
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
@@ -253,6 +259,101 @@ class PagedFeed:
         """The pages asked for since this was last called."""
         asked, self.asked = self.asked, []
         return [page for _, page in asked]
+
+
+@dataclass
+class Orders:
+    """A server that carries something out for each POST. `arrived` are the days and idempotency keys that came, and
+    `carried_out` the days that it was done for: once for each key. `fate` says what becomes of the answer."""
+
+    fate: Callable[[str], Awaitable[web.StreamResponse | None] | web.StreamResponse | None] = lambda day: None
+    url: str = ""
+    arrived: list[tuple[str, str]] = field(default_factory=list)
+    carried_out: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        day, key = (await request.json())["day"], request.headers.get("Idempotency-Key", "")
+        self.arrived.append((day, key))
+        if not key or key not in self.known:
+            self.carried_out.append(day)
+            self.known.add(key)
+        fate = self.fate(day)
+        answer = await fate if isinstance(fate, Awaitable) else fate
+        if answer is None and request.transport and self.fate is resetting:
+            request.transport.abort()
+        return answer or published(day)
+
+    def taken(self) -> list[str]:
+        """The days that came since this was last called."""
+        arrived, self.arrived = self.arrived, []
+        return [day for day, _ in arrived]
+
+
+async def never(_: str = "") -> None:
+    """No answer."""
+    await asyncio.Event().wait()
+
+
+def resetting(_: str = "") -> None:
+    """The connection breaks."""
+
+
+def make_orders_job(folder: Path, url: str, fetch: str = "", count: int = 2) -> Path:
+    """A job that posts each of `count` days; `fetch` are further keys of `[fetch]`."""
+    job = make_job(folder, url, count)
+    posted = f'method = "POST"\njson = {{ day = "{{date}}", list = [1, "x"] }}\nlimits.concurrency = 1\n{fetch}'
+    job.write_text(job.read_text().replace('query = { date = "{date}" }', posted))
+    return job
+
+
+@contextmanager
+def serving_orders() -> Iterator[Orders]:
+    """A server that does things while the `with` lasts."""
+    orders = Orders()
+    with listening(orders):
+        yield orders
+
+
+HELD_PARSER = """\
+import json
+import time
+from pathlib import Path
+
+def parse(body, row):
+    while Path(__file__).with_name("hold").exists():
+        time.sleep(0.01)
+    yield from json.loads(body)["items"]
+"""
+
+
+@contextmanager
+def parsing_held(job: Path) -> Iterator[None]:
+    """The job parses nothing while the `with` lasts, and by a function from then on."""
+    (job.parent / "held.py").write_text(HELD_PARSER)
+    (job.parent / "hold").touch()
+    job.write_text(job.read_text().replace('records = "items[]"', 'function = "held.py:parse"\nworkers = 1'))
+    yield
+    (job.parent / "hold").unlink()
+
+
+def kept_answers(folder: Path) -> int:
+    """How many answers are in the cache of a job's folder."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/.fetcher/cache.sqlite?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def next_page(folder: Path) -> int:
+    """The page that the first row would go on with: 1 where the ledger knows of none, 0 where there is no ledger."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/.fetcher/ledger.sqlite?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT position FROM rows WHERE position != ''").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return place_of(found[0]).number if found else 1
 
 
 def paged_items(day: str, pages: int, revision: int = 1) -> list[dict]:
