@@ -125,7 +125,9 @@ class Fetch(Section):
         default_factory=dict,
         description="Headers sent with each request; '${secret:NAME}' keeps a value out of every log.",
     )
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(default="GET", description="HTTP method of the request.")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
+        default="GET", description="HTTP method of the request."
+    )
     json_: JsonBody | None = Field(
         default=None, alias="json", description="Body of the request, sent as JSON; text in it may have slots."
     )

@@ -146,7 +146,7 @@ def test_a_cursor_is_handed_back_as_it_came(cursor):
     pages = pages_of("cursor", parameter="after")
     place = after(pages, items=2, next=cursor)
     assert place == Place(2, 2, 0, cursor)
-    assert place
+    assert place is not None
     assert parameters(pages, place) == [("after", cursor)]
     assert type(place.cursor) is type(cursor)
 
@@ -156,7 +156,7 @@ def test_a_cursor_that_never_changes_ends_with_an_empty_page():
     pages = pages_of("cursor")
     place = after(pages, items=2, next="scroll")
     assert place == Place(2, 2, 0, "scroll")
-    assert place
+    assert place is not None
     assert after(pages, place, items=2, next="scroll") == Place(3, 4, 0, "scroll")
     assert after(pages, place, items=0, next="scroll") is None
     assert after(pages, place, items=0, next="other") == Place(3, 2, 0, "other"), "an empty page may lead on"
@@ -195,9 +195,10 @@ def test_a_page_is_asked_for_by_what_the_job_names(kind, keys, place, asked):
 @given(st.lists(st.integers(1, 50), max_size=20))
 def test_offsets_count_what_came_so_that_nothing_is_left_out(sizes):
     """However few a server gives of what it is asked for, the offsets cut its items without gap and without overlap."""
-    pages, place, asked = pages_of("offset", size=50, size_parameter="limit"), FIRST, []
+    pages, asked = pages_of("offset", size=50, size_parameter="limit"), []
+    place: Place | None = FIRST
     for size in [*sizes, 0]:
-        assert place
+        assert place is not None
         asked.append(parameters(pages, place)[0][1])
         place = after(pages, place, items=size)
     assert place is None
@@ -207,9 +208,15 @@ def test_offsets_count_what_came_so_that_nothing_is_left_out(sizes):
 @given(st.integers(1, 60), st.integers(1, 20), st.sampled_from(["total", "pages", "short", "empty"]))
 def test_every_item_is_met_whatever_tells_the_end(count, size, told):
     """All pages of a true server are asked for, and none beyond the end but where only an empty one tells it."""
-    keys = {"total": {"total": "t"}, "pages": {"pages": "p"}, "short": {"short_is_last": True}, "empty": {}}[told]
-    pages, place, met, asked = pages_of("page", size=size, **keys), FIRST, 0, 0
-    while place:
+    keys: dict[str, Any] = {
+        "total": {"total": "t"},
+        "pages": {"pages": "p"},
+        "short": {"short_is_last": True},
+        "empty": {},
+    }[told]
+    pages, met, asked = pages_of("page", size=size, **keys), 0, 0
+    place: Place | None = FIRST
+    while place is not None:
         items = max(0, min(size, count - size * (place.number - 1)))
         met, asked = met + items, asked + 1
         facts = {"total": count} if told == "total" else {"pages": -(-count // size)} if told == "pages" else {}

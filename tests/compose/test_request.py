@@ -237,7 +237,10 @@ def test_an_idempotency_key_belongs_to_one_request_for_ever(told):
 def test_an_idempotency_key_is_the_same_in_every_process_and_version():
     """It outlives a restart: the server must know it again. A UUID of version 4, as servers expect."""
     request = Request("POST", "https://api.example.org/x", body=b"{}")
-    assert with_idempotency_key(request, "job", "2024-01-01", "1", "0").idempotency_key == "627309ab-6d72-4c44-aa55-ea1b47be22b2"
+    assert (
+        with_idempotency_key(request, "job", "2024-01-01", "1", "0").idempotency_key
+        == "627309ab-6d72-4c44-aa55-ea1b47be22b2"
+    )
     assert UUID(with_idempotency_key(request, "a").idempotency_key).version == 4
 
 

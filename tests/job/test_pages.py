@@ -50,7 +50,7 @@ def pages(*lines):
                 "job.toml:9:1 fetch.pages.kind: expected 'page', 'offset', 'cursor', 'next_url' or 'link', got 'pages'",
             ],
         ),
-        (['size = 3', 'size_parameter = "n"'], ["job.toml:8:8 fetch.pages.kind: this key is required and missing"]),
+        (["size = 3", 'size_parameter = "n"'], ["job.toml:8:8 fetch.pages.kind: this key is required and missing"]),
         (
             ['kind = "page"', "most = 0", 'more = "a["', 'resume = "end"', 'parameter = ""'],
             ["job.toml:10:1", "job.toml:11:1", "job.toml:12:1", "job.toml:13:1"],
@@ -75,9 +75,9 @@ def test_a_fault_in_the_section_is_told_with_its_place(faults_of, lines, faults)
 
 def test_a_body_needs_a_method_that_has_one(faults_of):
     """The place of the body, and both ways out."""
-    (line,) = faults_of(("[parse]", 'json = { a = 1 }\n[parse]'))
+    (line,) = faults_of(("[parse]", "json = { a = 1 }\n[parse]"))
     assert line == (
-        "job.toml:8:1 fetch.json: a GET has no body: say method = \"POST\", or put the values into fetch.query"
+        'job.toml:8:1 fetch.json: a GET has no body: say method = "POST", or put the values into fetch.query'
     )
 
 
@@ -107,7 +107,7 @@ def test_a_secret_in_a_body_is_filled_and_no_fault_shows_it(load, faults_of):
 
 
 def test_what_is_asked_for_is_in_the_fingerprint(load):
-    """Method, body and pages make other requests; the cap and the way to resume do not, nor does it all where unused."""
+    """Method, body and pages make other requests; the cap and the way to resume do not."""
     plain, posted, paged = load(), load(POSTED), load(PAGED)
     assert len({fetch_fingerprint(job) for job in (plain, posted, paged)}) == 3
     capped = load(("[parse]", PAGED[1].replace("[parse]", "most = 3\n[parse]")))

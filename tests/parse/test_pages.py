@@ -34,9 +34,7 @@ def test_what_the_job_does_not_look_for_is_nothing():
     assert page_facts(PagePaths("a.b", "a.b", "a.b", "a.b", "a.b"), answer, 2) == PageFacts(items=0)
 
 
-@pytest.mark.parametrize(
-    ("items", "count"), [([], 0), ([1, None, {}], 3), ({}, 0), ({"a": 1, "b": 2}, 2), (None, 0)]
-)
+@pytest.mark.parametrize(("items", "count"), [([], 0), ([1, None, {}], 3), ({}, 0), ({"a": 1, "b": 2}, 2), (None, 0)])
 def test_items_count_what_the_server_counts(items, count):
     """A parser may make more records of an item, or fewer."""
     assert page_facts(PagePaths(items="data"), {"data": items}, 99).items == count

@@ -220,9 +220,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("way", ENDLESS)
 @pytest.mark.parametrize("key", ["", KEY], ids=["no key", "key"])
-def test_s06_pages_that_go_round_are_a_failure_within_one_cycle(
-    fetcher, is_content, tmp_path, feed, way, key
-):
+def test_s06_pages_that_go_round_are_a_failure_within_one_cycle(fetcher, is_content, tmp_path, feed, way, key):
     """Exit 3, told why; the next run asks from the first page, and no record is read twice."""
     turned, asked = ENDLESS[way]
     job = make_paged_job(tmp_path, feed.url, more=key)
@@ -312,7 +310,7 @@ def make_recent_job(folder: Path, url: str, pages: str = "", more: str = "") -> 
     zone = noon_zone()
     job = make_paged_job(folder, url, pages, more)
     text = re.sub(
-        r'from = .*\nto = .*\n',
+        r"from = .*\nto = .*\n",
         f'from = "yesterday"\nto = "yesterday"\nlookback = "2 days"\ntimezone = "{zone}"\n',
         job.read_text(),
     )
@@ -362,9 +360,7 @@ def test_a_second_look_writes_only_the_pages_that_have_changed(
 
 @KEYED
 @pytest.mark.parametrize("page", [2, 4])
-def test_a_second_look_that_is_killed_shows_nothing_half(
-    fetcher, start, is_content, tmp_path, feed, pages, more, page
-):
+def test_a_second_look_that_is_killed_shows_nothing_half(fetcher, start, is_content, tmp_path, feed, pages, more, page):
     """The first revision is read until the second has come whole."""
     job, day = make_recent_job(tmp_path, feed.url, pages, more)
     assert fetcher("run", job).code == 0

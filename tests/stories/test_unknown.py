@@ -1,6 +1,8 @@
 """Requests that must not be carried out twice, and whose answer was lost."""
 
 import socket
+from collections.abc import Sized
+from functools import partial
 
 import pytest
 
@@ -168,6 +170,10 @@ def test_a_connection_that_is_refused_has_sent_nothing(fetcher, output, is_conte
     is_content(job)
 
 
+def has_more_than(arrived: Sized, count: int) -> bool:
+    return len(arrived) > count
+
+
 def test_s09_a_request_with_a_key_is_sent_again_and_carried_out_once(
     fetcher, start, output, is_content, tmp_path, orders
 ):
@@ -177,7 +183,7 @@ def test_s09_a_request_with_a_key_is_sent_again_and_carried_out_once(
     for _ in range(2):
         arrived = len(orders.arrived)
         process = start("run", job)
-        until(lambda arrived=arrived: len(orders.arrived) > arrived, process)
+        until(partial(has_more_than, orders.arrived, arrived), process)
         process.kill()
         process.wait()
     orders.fate = lambda day: None
