@@ -208,12 +208,8 @@ def test_offsets_count_what_came_so_that_nothing_is_left_out(sizes):
 @given(st.integers(1, 60), st.integers(1, 20), st.sampled_from(["total", "pages", "short", "empty"]))
 def test_every_item_is_met_whatever_tells_the_end(count, size, told):
     """All pages of a true server are asked for, and none beyond the end but where only an empty one tells it."""
-    keys: dict[str, Any] = {
-        "total": {"total": "t"},
-        "pages": {"pages": "p"},
-        "short": {"short_is_last": True},
-        "empty": {},
-    }[told]
+    ways: dict[str, dict[str, Any]] = {"total": {"total": "t"}, "pages": {"pages": "p"}, "empty": {}}
+    keys = ways.get(told) or {"short_is_last": told == "short"}
     pages, met, asked = pages_of("page", size=size, **keys), 0, 0
     place: Place | None = FIRST
     while place is not None:
