@@ -63,8 +63,8 @@ class Step:
 def errand_of(row: Row, asked: Verdict, standing: Standing | None, fetch: Fetch) -> Errand:
     """Where the answers to a row that is asked for may come from, and where its pages begin."""
     source, place = SOURCES[asked], FIRST
-    is_halfway = standing is not None and bool(standing.position)
-    if standing and asked is Verdict.ASK and standing.state in OUTDATED and not is_halfway:
+    is_halfway = standing is not None and is_on_its_way(row, standing)
+    if standing and asked is Verdict.ASK and standing.state in OUTDATED and not (is_halfway and is_untold(standing)):
         source = Source.API_ONLY
     if asked is Verdict.LOOK and fetch.on_unknown == "retry":
         source = Source.KEPT_FIRST
@@ -74,6 +74,17 @@ def errand_of(row: Row, asked: Verdict, standing: Standing | None, fetch: Fetch)
         if asked is not Verdict.LOOK and (is_server_state or standing.digest):
             source = Source.API_ONLY
     return Errand(row, source, standing, place)
+
+
+def is_on_its_way(row: Row, standing: Standing) -> bool:
+    """Whether pages of the row came, and are pages of what it asks about today: a window may have grown since."""
+    days = (standing.first_day, standing.last_day)
+    return bool(standing.position) and days == (row.first_day, row.last_day)
+
+
+def is_untold(standing: Standing) -> bool:
+    """Whether nothing is known against the page that comes next; one that failed is asked for anew."""
+    return standing.state is RowState.WAITING
 
 
 def came(errand: Errand, step: Step, job: LoadedJob) -> Outcome:

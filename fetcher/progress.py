@@ -86,6 +86,8 @@ def summary(report: Report) -> str:
         f"  {counted(tally.requests, 'request')} ({counted(tally.retries, 'retry', 'retries')}), "
         f"{counted(tally.cache_hits, 'answer')} from the cache",
     ]
+    if tally.repeats:
+        lines.append(f"  {counted(tally.repeats, 'repeat')} by write.key, not written again")
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
     if statuses:
         lines.append(f"  answers: {statuses}")

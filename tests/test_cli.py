@@ -1,14 +1,17 @@
 """The face of the program: what --help says and costs, and that whatever the project shows to a newcomer works."""
 
+import asyncio
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from fetcher.job import load_job
 
@@ -162,7 +165,7 @@ def test_the_readmes_first_job_and_python_run_as_written(tmp_path: Path) -> None
         try:
             assert server.stdout
             url = server.stdout.readline().strip()
-            (job,) = blocks("toml")
+            job = blocks("toml")[0]
             assert "http://127.0.0.1:8765" in job
             (tmp_path / "first.toml").write_text(job.replace("http://127.0.0.1:8765", url))
             (line,) = [line for block in blocks("sh") for line in block.splitlines() if "first.toml" in line]
@@ -174,3 +177,35 @@ def test_the_readmes_first_job_and_python_run_as_written(tmp_path: Path) -> None
             assert ran.stdout
         finally:
             server.terminate()
+
+
+async def search(request: web.Request) -> web.Response:
+    """Five items a day, two of them a page; one that was answered before is not carried out again."""
+    told, after = await request.json(), int(request.query.get("after", 0))
+    assert request.headers["Idempotency-Key"]
+    items = [{"id": f"{told['day']}/{number}"} for number in range(5)]
+    last = after + told["limit"]
+    meta = {"next": last if last < len(items) else None, "total": len(items)}
+    return web.json_response({"items": items[after:last], "meta": meta})
+
+
+async def test_the_readmes_job_in_pages_runs_as_written(tmp_path: Path) -> None:
+    """Its job file and its command, against a server that answers as the comments there say."""
+    app = web.Application()
+    app.router.add_post("/v1/search", search)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        job = blocks("toml")[1]
+        assert "http://127.0.0.1:8766" in job
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        (tmp_path / "paged.toml").write_text(job.replace("http://127.0.0.1:8766", url))
+        (line,) = [line for block in blocks("sh") for line in block.splitlines() if "paged.toml" in line]
+        ran = await asyncio.to_thread(partial(python, "-m", *shlex.split(line, comments=True), cwd=tmp_path))
+        assert ran.returncode == 0, ran.stderr
+        records = (tmp_path / "data" / "paged" / "records-000001.jsonl").read_text().splitlines()
+        assert len(set(records)) == len(records) == 15
+        assert "9 requests" in ran.stderr
+    finally:
+        await runner.cleanup()

@@ -4,10 +4,11 @@ The rule: an end is believed only where the answer says so or brings nothing mor
 again, fewer items than announced, no end in sight) is a failure of the row, never a short success.
 """
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
@@ -16,7 +17,9 @@ from fetcher.errors import Incomplete, Quarantined, Refused
 from fetcher.job.pages import NUMBERED, Pages
 from fetcher.model import PageFacts, Response, Scalar
 
-NO_MORE = (None, "", False)
+NO_MORE = (None, "", False)  # and 0, which equals False: numbers that count down, and SCAN, end so
+PORTS = {"http": 80, "https": 443}
+ASCII = string.digits + string.ascii_letters + string.punctuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ def following(pages: Pages, place: Place, facts: PageFacts, response: Response) 
         if total is not None and items < total:
             raise Incomplete(f"the answer announces {total:,} items, its pages hold {items:,}")
         return None
+    if cursor is None and pages.kind not in NUMBERED:
+        raise Incomplete(f"page {place.number:,} says that there are more, and not where")
     if place.number >= pages.most:
         raise Incomplete(f"page {place.number:,} is not the last, and fetch.pages.most = {pages.most:,}; raise it")
     return Place(place.number + 1, items, place.records, cursor)
@@ -120,19 +125,26 @@ def next_cursor(pages: Pages, facts: PageFacts, response: Response) -> str | int
 
 
 def same_origin(link: str, url: str) -> str:
-    """A link as an absolute address. Raises `Refused` where it leads away from the API: it would take the
-    credentials along."""
+    """A link as an absolute address, percent-encoded where it is not. Raises `Refused` where it leads away from the
+    API: it would take the credentials along."""
     try:
-        target = urljoin(url, link.strip())
-        there, here = urlsplit(target), urlsplit(url)
-        is_same = (there.scheme, there.netloc.lower()) == (here.scheme, here.netloc.lower())
+        target = quote(urljoin(url, link.strip()), safe=ASCII)
+        is_same = origin(target) == origin(url)
     except ValueError as error:
         raise Refused(f"the next page's address cannot be read: {link!r}") from error
     if not is_same:
+        there, here = urlsplit(target), urlsplit(url)
         raise Refused(
             f"the next page lies elsewhere, at {there.scheme}://{there.hostname}; only {here.netloc} is asked"
         )
     return target
+
+
+def origin(url: str) -> tuple[str, str | None, int | None, bool]:
+    """Scheme, host, port, and whether it names a user (RFC 6454 section 4, and what no address of ours has). Raises
+    ValueError for a port that is none."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme), "@" in parts.netloc
 
 
 def whole(value: Scalar) -> int | None:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import SimpleNamespace, TracebackType
 
@@ -44,11 +44,19 @@ class Fetched:
 
 @dataclass(slots=True)
 class _Asking:
-    """One request over all its attempts."""
+    """One request over all its attempts. Its `intend` is awaited once, when there is a connection for the first time."""
 
     request: Request
     intend: Callable[[], Awaitable[None]] | None
+    is_repeatable: bool
     attempts: int = 0
+    start: Start = field(default_factory=lambda: Start(0.0))
+
+    async def leave(self) -> None:
+        """There is a connection, and nothing has gone out over it: one that is refused has sent nothing."""
+        if self.intend:
+            await self.intend()
+            self.intend = None
 
 
 class Source(enum.Enum):
@@ -82,6 +90,8 @@ class Client:
             limit=self._settings.limits.concurrency, ttl_dns_cache=300, resolver=aiohttp.ThreadedResolver()
         )
         tracing = aiohttp.TraceConfig()
+        tracing.on_connection_create_end.append(about_to_leave)
+        tracing.on_connection_reuseconn.append(about_to_leave)
         tracing.on_request_headers_sent.append(self._left)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -103,8 +113,8 @@ class Client:
     ) -> Fetched:
         """The answer to a request, from the cache where it is kept there, else from the API.
 
-        A request with an `intend` must not be carried out twice: that is awaited before its first byte leaves, and it
-        is not repeated where it may have arrived.
+        A request with an `intend` must not be carried out twice: that is awaited once there is a connection and before
+        the first byte leaves, and it is not repeated where it may have arrived.
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
@@ -113,7 +123,7 @@ class Client:
             return Fetched(replace(kept, url=request.url), attempts=0)
         if source is Source.KEPT_ONLY:
             raise NotKept("no answer to this row is kept")
-        began, asking = time.monotonic(), _Asking(request, intend)
+        began, asking = time.monotonic(), _Asking(request, intend, is_repeatable=intend is None)
         try:
             response = await self._retries.run(partial(self._attempt, asking))
         except RowError as error:
@@ -129,23 +139,22 @@ class Client:
         async with self._started() as start:
             if self._is_halted:
                 await asyncio.Future()  # until it is cancelled
-            if asking.intend and not asking.attempts:
-                await asking.intend()
+            asking.start = start
             asking.attempts += 1
             self._tally.requests += 1
             self._tally.retries += asking.attempts > 1
             status = None
             try:
-                response = await self._exchange(asking.request, start)
+                response = await self._exchange(asking)
                 status = response.status
             except AttemptFailed as error:
-                if asking.intend and start.has_left:
+                if start.has_left and not asking.is_repeatable:
                     raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
                 raise
             finally:
                 if start.has_left and self._log:
                     self._log.note(start.at, time.monotonic(), status)
-        return judged(response, self._obeyed(response), is_repeatable=asking.intend is None)
+        return judged(response, self._obeyed(response), is_repeatable=asking.is_repeatable)
 
     def halt(self) -> None:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
@@ -180,14 +189,14 @@ class Client:
     ) -> None:
         """A connection is open and the request goes out over it: whatever happens now, somebody is there."""
         self._reach.reached(time.monotonic())
-        self._realm.left(context.trace_request_ctx)
+        self._realm.left(context.trace_request_ctx.start)
 
-    async def _exchange(self, request: Request, start: Start) -> Response:
+    async def _exchange(self, asking: _Asking) -> Response:
         """One request on the wire and its whole answer. Raises `AttemptFailed` where another try may go better."""
         timeout_s = self._settings.timeout
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._send(request, start)
+                return await self._send(asking)
         except aiohttp.ClientSSLError as error:
             raise GaveUp(f"TLS: {one_line(error)}") from error
         except aiohttp.InvalidURL as error:
@@ -207,7 +216,8 @@ class Client:
             "again; nothing is lost"
         )
 
-    async def _send(self, request: Request, start: Start) -> Response:
+    async def _send(self, asking: _Asking) -> Response:
+        request = asking.request
         async with self._session.request(
             request.method,
             URL(request.url, encoded=True),
@@ -215,9 +225,9 @@ class Client:
             data=request.body or None,
             allow_redirects=False,
             middlewares=(sent_once(),),
-            trace_request_ctx=start,
+            trace_request_ctx=asking,
         ) as answer:
-            self._realm.answered(start)
+            self._realm.answered(asking.start)
             self._tally.statuses[answer.status] += 1
             body = await self._read(answer)
             headers = tuple((legible(str(name)), legible(value)) for name, value in answer.headers.items())
@@ -237,6 +247,12 @@ class Client:
         except Damaged as error:
             answer.close()
             raise AttemptFailed(f"the answer cannot be decoded: {error}") from error
+
+
+async def about_to_leave(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    """Tell the request of the connection that it has."""
+    asking: _Asking = context.trace_request_ctx
+    await asking.leave()
 
 
 def sent_headers(request: Request) -> tuple[tuple[str, str], ...]:

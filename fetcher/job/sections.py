@@ -5,7 +5,7 @@ How each kind of value is read is in `entries`; here is only which key holds wha
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
 from fetcher.job.entries import (
@@ -151,11 +151,12 @@ class Fetch(Section):
     retries: Retries = Field(default_factory=Retries, description="What happens when a request fails.")
     cache: CacheSection = Field(default_factory=CacheSection, description="How long answers are kept.")
 
-    @model_validator(mode="after")
-    def _check_body(self) -> Self:
-        if self.json_ is not None and self.method == "GET":
+    @field_validator("json_")
+    @classmethod
+    def _check_body(cls, body: object, info: ValidationInfo) -> object:
+        if body is not None and info.data.get("method") == "GET":
             raise ValueError('a GET has no body: say method = "POST", or put the values into fetch.query')
-        return self
+        return body
 
 
 class Parse(Section):
@@ -220,8 +221,10 @@ class Job(Section):
     parse: Parse = Field(description="How an answer becomes records.")
     write: Write = Field(description="Where the records go, and how big a file of them grows.")
 
-    @model_validator(mode="after")
-    def _check_resume(self) -> Self:
-        if self.fetch.pages and self.fetch.pages.resume == "start" and not self.write.key:
-            raise ValueError("fetch.pages.resume = 'start' asks again for what is there: write.key must tell it")
-        return self
+    @field_validator("write")
+    @classmethod
+    def _check_resume(cls, write: Write, info: ValidationInfo) -> Write:
+        fetch = info.data.get("fetch")
+        if fetch and fetch.pages and fetch.pages.resume == "start" and not write.key:
+            raise ValueError("fetch.pages.resume = 'start' asks again for what is there; key = ['id'] would tell it")
+        return write

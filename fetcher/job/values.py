@@ -51,10 +51,16 @@ def _unknown_functions(node: Mapping[str, Any]) -> list[str]:
 
 def parse_json_body(value: object) -> object:
     """A body as the job file has it, its texts read as templates. Raises ValueError for what JSON cannot hold."""
+    if isinstance(value, dict | list):
+        return _json_value(value)
+    raise ValueError(f"expected a table or a list, got {shown(value)}")
+
+
+def _json_value(value: object) -> object:
     if isinstance(value, dict):
-        return {str(key): parse_json_body(item) for key, item in value.items()}
+        return {str(key): _json_value(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [parse_json_body(item) for item in value]
+        return [_json_value(item) for item in value]
     if isinstance(value, str | Template):
         return read_template(value)
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):

@@ -59,11 +59,13 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
     """One page of a row. Until the last one has come, a row that was done before goes on standing as it did."""
     before, revision = outcome.before, revision_of(outcome)
     fresh = unique(outcome, revision, known.holders)
-    piece = Piece(revision, outcome.page, known.next_record, fresh.records, hashlib.sha256(fresh.lines).digest())
-    for old in known.pieces:
-        if (old.revision, old.digest) == (revision - 1, piece.digest):
-            piece, fresh = old._replace(revision=revision), replace(fresh, lines=b"", records=0)
-            break
+    # Of what is kept, not of what came: a page whose repeats were left out is not the same once they are none.
+    digest = hashlib.sha256(fresh.lines).digest()
+    same = next((piece for piece in known.pieces if piece.revision == revision - 1 and piece.digest == digest), None)
+    if same:
+        piece, fresh = same._replace(revision=revision), replace(fresh, lines=b"", records=0)
+    else:
+        piece = Piece(revision, outcome.page, known.next_record, fresh.records, digest)
     standing = moved(before or Standing(outcome.state), outcome, now)
     if not outcome.is_end and before and before.digest and before.state in CAME:
         standing = standing._replace(state=before.state)
@@ -71,7 +73,7 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
         outcome.row_key, standing, outcome.reason, outcome.attempts, piece=piece, begins_anew=outcome.begins_anew,
         is_whole=outcome.is_end, record_keys=fresh.keys,
     )  # fmt: skip
-    return row, fresh
+    return row, Fresh(repeats=fresh.repeats) if same else fresh
 
 
 def revision_of(outcome: Outcome) -> int:

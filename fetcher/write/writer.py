@@ -7,7 +7,7 @@ commit; the next start recovers.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -19,7 +19,7 @@ from fetcher.pieces import Holder
 from fetcher.tally import Tally
 from fetcher.write.rotation import Rotation, cut, is_full, is_old
 from fetcher.write.segments import GrowingSegment, Layout, begin, carry_on, publish, recover
-from fetcher.write.settling import Known, keys_of, settled
+from fetcher.write.settling import Known, keys_of, revision_of, settled
 from fetcher.write.whole import replace_summaries
 
 GROUP_BYTES = 8 << 20
@@ -159,9 +159,12 @@ class Writer:
         """What the ledger will be told of a batch, and the lines that are to be written for it."""
         rows, news = [], []
         claimed: dict[bytes, Holder] = {}
+        dropped: set[Holder] = set()
         for outcome in batch:
+            if outcome.begins_anew:
+                dropped.add(Holder(outcome.row_key, revision_of(outcome)))
             pieces = self._ledger.pieces(outcome.row_key, outcome.page) if outcome.page and outcome.before else ()
-            holders = self._holders(keys_of(outcome), claimed)
+            holders = self._holders(keys_of(outcome), claimed, dropped)
             row, fresh = settled(outcome, Known(self._next_record, pieces, holders), self._now())
             rows.append(row)
             news.append(fresh.lines)
@@ -171,12 +174,15 @@ class Writer:
             claimed.update(dict.fromkeys(row.record_keys, Holder(row.key, revision)))
         return rows, b"".join(news)
 
-    def _holders(self, keys: list[bytes], claimed: Mapping[bytes, Holder]) -> Mapping[bytes, list[Holder]]:
-        """Who holds records of these keys, by the ledger and by the batch at hand."""
+    def _holders(
+        self, keys: list[bytes], claimed: Mapping[bytes, Holder], dropped: Set[Holder]
+    ) -> Mapping[bytes, list[Holder]]:
+        """Who holds records of these keys, by the batch at hand and by the ledger, which still knows what the batch
+        has `dropped`."""
         holders = {key: [claimed[key]] for key in keys if key in claimed}
         for at in range(0, len(keys), KEYS_A_LOOK):
             for key, held in self._ledger.holders(keys[at : at + KEYS_A_LOOK]).items():
-                holders[key] = [*holders.get(key, ()), *held]
+                holders[key] = [*holders.get(key, ()), *(holder for holder in held if holder not in dropped)]
         return holders
 
     async def _append(self, lines: bytes, records: int) -> list[Segment]:

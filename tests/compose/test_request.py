@@ -1,15 +1,19 @@
+import hashlib
+import json
 import re
 from datetime import date
 from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import UUID
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fetcher.compose.request import compose
+from fetcher.compose.pages import Place
+from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.errors import Refused
 from fetcher.job.sections import Fetch
-from fetcher.model import Row
+from fetcher.model import Request, Row
 
 DOTS = ("", ".", "..")
 TEXTS = st.one_of(
@@ -109,3 +113,145 @@ def test_equal_requests_and_no_others_have_equal_keys(one, other):
     section = {"url": "/", "query": {"a": "1"}}
     first, second = (asked({}, **(section | {"query": query})) for query in (one, other))
     assert (first.key == second.key) == (first.url == second.url)
+
+
+def body_of(values, body):
+    """What the body says, read by another library."""
+    return json.loads(asked(values, url="/", method="POST", json=body).body)
+
+
+def test_a_body_keeps_types_where_a_slot_is_the_whole_text():
+    """Numbers, flags and nothing stay what they are; within a longer text they are written out; dates are text."""
+    values = {"n": 3, "half": 0.5, "on": True, "none": None, "day": date(2024, 2, 29), "name": 'a"b\n'}
+    body = {
+        "n": "{n}",
+        "text": "n={n}",
+        "list": ["{half}", {"on": "{on}", "none": "{none}"}],
+        "day": "{day}",
+        "month": "{day:%Y-%m}",
+        "name": "{name}",
+        "own": [1, 2.5, False, "plain {{braces}}"],
+    }
+    assert body_of(values, body) == {
+        "n": 3,
+        "text": "n=3",
+        "list": [0.5, {"on": True, "none": None}],
+        "day": "2024-02-29",
+        "month": "2024-02",
+        "name": 'a"b\n',
+        "own": [1, 2.5, False, "plain {braces}"],
+    }
+
+
+@given(TEXTS, TEXTS)
+def test_no_value_changes_the_structure_of_a_body(whole, part):
+    """Quotes, braces and backslashes stay within their text."""
+    body = {"a": "{a}", "b": ["x{b}y"], "c": {"d": "{a}"}}
+    assert body_of({"a": whole, "b": part}, body) == {"a": whole, "b": [f"x{part}y"], "c": {"d": whole}}
+
+
+def test_a_body_says_what_it_is():
+    """Its type is sent along; a request without one has none. Names of fields are no templates."""
+    request = asked({}, url="/", method="PUT", json={"{a}": 1})
+    assert (request.method, request.body, request.headers) == (
+        "PUT",
+        b'{"{a}":1}',
+        (("Content-Type", "application/json"),),
+    )
+    assert asked({}, url="/", method="DELETE").headers == ()
+    assert asked({}, url="/", method="POST", json=[]).body == b"[]"
+
+
+def test_half_a_character_in_a_body_is_refused():
+    """As anywhere else."""
+    with pytest.raises(Refused, match=r"lone surrogate"):
+        body_of({"name": "a\ud800b"}, {"name": "{name}"})
+
+
+@given(st.lists(st.tuples(st.sampled_from(["POST", "PUT"]), st.sampled_from(["/a", "/b"]), TEXTS), min_size=2))
+def test_method_body_and_address_make_the_key(told):
+    """Two requests are one to the cache only where all of it is equal."""
+    made = [asked({"x": text}, url=url, method=method, json={"x": "{x}"}) for method, url, text in told]
+    assert len({request.key for request in made}) == len({(one.method, one.url, one.body) for one in made})
+
+
+def test_a_get_is_known_by_the_key_that_earlier_versions_knew_it_by():
+    """Answers that were kept before there were bodies are found again."""
+    request = Request("GET", "https://api.example.org/x", (("A", "b"),))
+    assert request.key == hashlib.sha256(b"GET\nhttps://api.example.org/x\na: b").hexdigest()
+
+
+PAGED = {"url": "/", "query": {"page": "0", "q": "{q}"}}
+
+
+def test_a_page_takes_its_place_in_the_query():
+    """Instead of what the job says there; the rest stays."""
+    fetch = Fetch(base_url="https://api.example.org", pages={"kind": "page"}, **PAGED)
+    row = Row("key", {"q": "x&page=9"})
+    assert compose(fetch, row).url == "https://api.example.org/?q=x%26page%3D9&page=1"
+    assert compose(fetch, row, Place(3, 20)).url == "https://api.example.org/?q=x%26page%3D9&page=3"
+
+
+@given(TEXTS)
+def test_no_cursor_adds_a_parameter_to_the_query(cursor):
+    """A server's text is data, as a row's is."""
+    fetch = Fetch(base_url="https://api.example.org", pages={"kind": "cursor", "next": "next"}, url="/")
+    url = compose(fetch, Row("key", {}), Place(2, 1, 1, cursor)).url
+    assert parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True) == [("cursor", cursor)]
+
+
+def test_an_address_that_an_answer_named_is_asked_as_it_is():
+    """The job's own query belongs to the first page; its headers and its method go with every page."""
+    keys = {"pages": {"kind": "next_url", "next": "next"}, "headers": {"A": "b"}, "method": "POST", "json": {"q": 1}}
+    fetch = Fetch(base_url="https://api.example.org", **PAGED, **keys)
+    row = Row("key", {"q": "x"})
+    assert compose(fetch, row).url == "https://api.example.org/?page=0&q=x"
+    second = compose(fetch, row, Place(2, 1, 1, "https://api.example.org/next?c=%2F"))
+    assert (second.url, second.method, second.body) == ("https://api.example.org/next?c=%2F", "POST", b'{"q":1}')
+    assert second.headers == compose(fetch, row).headers
+
+
+def test_pages_of_one_cursor_are_several_requests():
+    """Where a server keeps the place on its side, the answers must not be taken for one."""
+    fetch = Fetch(base_url="https://api.example.org", pages={"kind": "cursor", "next": "next"}, url="/")
+    made = [compose(fetch, Row("key", {}), Place(number, number, number, "same")) for number in (2, 3, 4)]
+    assert len({request.url for request in made}) == 1
+    assert len({request.key for request in made}) == 3
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS, st.integers(1, 3), st.integers(0, 2)), min_size=2, max_size=6))
+def test_an_idempotency_key_belongs_to_one_request_for_ever(told):
+    """The same row, page and revision have the same key whenever they are asked for; nothing else has it. It is no
+    part of what the cache knows the answer by."""
+    keys: dict[tuple, str] = {}
+    for text, row, page, revision in told:
+        request = asked({"x": text}, url="/", method="POST", json={"x": "{x}"})
+        about = ("job", row, str(page), str(revision))
+        keyed = with_idempotency_key(request, *about)
+        assert keyed.idempotency_key == with_idempotency_key(request, *about).idempotency_key
+        assert (keyed.key, keyed.headers) == (request.key, request.headers)
+        keys[request.body, row, page, revision] = keyed.idempotency_key
+    assert len(set(keys.values())) == len(keys)
+
+
+def test_an_idempotency_key_is_the_same_in_every_process_and_version():
+    """It outlives a restart: the server must know it again. A UUID of version 4, as servers expect."""
+    request = Request("POST", "https://api.example.org/x", body=b"{}")
+    assert (
+        with_idempotency_key(request, "job", "2024-01-01", "1", "0").idempotency_key
+        == "627309ab-6d72-4c44-aa55-ea1b47be22b2"
+    )
+    assert UUID(with_idempotency_key(request, "a").idempotency_key).version == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "is_repeatable"),
+    [
+        *((method, "", True) for method in ("GET", "PUT", "DELETE")),
+        *((method, "", False) for method in ("POST", "PATCH")),
+        *((method, "k", True) for method in ("POST", "PATCH")),
+    ],
+)
+def test_only_idempotent_and_keyed_requests_may_be_repeated(method, key, is_repeatable):
+    """RFC 9110 section 9.2.2."""
+    assert Request(method, "https://api.example.org/", idempotency_key=key).is_repeatable == is_repeatable

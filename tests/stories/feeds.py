@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web
 
+from fetcher.compose.pages import place_of
 from fetcher.ledger import LedgerView
 from fetcher.model import RowState
 
@@ -92,12 +94,20 @@ class Feed:
 @contextmanager
 def serving(answer: Answer = published) -> Iterator[Feed]:
     """A feed while the `with` lasts."""
-    feed, loop, ready = Feed(answer), asyncio.new_event_loop(), threading.Event()
+    feed = Feed(answer)
+    with listening(feed):
+        yield feed
+
+
+@contextmanager
+def listening(feed: "Feed | PagedFeed | Orders") -> Iterator[None]:
+    """Serve a feed in a thread while the `with` lasts."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
     stop = asyncio.Event()
 
     async def serve() -> None:
         app = web.Application()
-        app.router.add_get("/{path}", feed.respond)
+        app.router.add_route("*", "/{path}", feed.respond)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -105,12 +115,16 @@ def serving(answer: Answer = published) -> Iterator[Feed]:
         ready.set()
         await stop.wait()
         await runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # answers that nobody waits for any more
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     ready.wait()
     try:
-        yield feed
+        yield
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
@@ -182,3 +196,184 @@ def noon_zone() -> str:
     """A time zone where it is about noon: no story there runs over midnight."""
     offset = 12 - datetime.now(UTC).hour
     return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
+
+
+PER_PAGE = 3
+PAGED_JOB = """\
+name = "paged"
+[read.dates]
+from = "{first}"
+to = "{last}"
+[fetch]
+base_url = "{url}"
+url = "/items"
+query = {{ date = "{{date}}" }}
+limits.concurrency = 1
+retries = {{ attempts = 2, first_wait = "1 ms" }}
+[fetch.pages]
+kind = "page"
+more = "more"
+{pages}
+[parse]
+records = "items[]"
+[write]
+folder = "out"
+"""
+
+
+@dataclass
+class PagedFeed:
+    """Answers in pages of three items. `asked` are (day, page) in the order of their coming.
+
+    `held` are the items of a day, by default as many as its pages have; `answer` may be changed to answer some pages
+    in another way; page `stops_at` is never answered.
+    """
+
+    pages: int = 5
+    url: str = ""
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    held: Callable[[str], list[dict]] | None = None
+    answer: Callable[[str, int], web.Response | None] = lambda day, page: None
+    stops_at: int = 0
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        day, page = request.query["date"], int(request.query["page"])
+        self.asked.append((day, page))
+        if page == self.stops_at:
+            await asyncio.Event().wait()
+        return self.answer(day, page) or self.page(day, page)
+
+    def items(self, day: str) -> list[dict]:
+        """All items of a day, in the order of its pages."""
+        return self.held(day) if self.held else paged_items(day, self.pages)
+
+    def page(self, day: str, page: int) -> web.Response:
+        """A page as it should be."""
+        items = self.items(day)
+        last = page * PER_PAGE
+        return web.json_response(
+            {"items": items[last - PER_PAGE : last], "more": last < len(items), "total": len(items)}
+        )
+
+    def taken(self) -> list[int]:
+        """The pages asked for since this was last called."""
+        asked, self.asked = self.asked, []
+        return [page for _, page in asked]
+
+
+@dataclass
+class Orders:
+    """A server that carries something out for each POST. `arrived` are the days and idempotency keys that came, and
+    `carried_out` the days that it was done for: once for each key. `fate` says what becomes of the answer."""
+
+    fate: Callable[[str], Awaitable[web.StreamResponse | None] | web.StreamResponse | None] = lambda day: None
+    url: str = ""
+    arrived: list[tuple[str, str]] = field(default_factory=list)
+    carried_out: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        day, key = (await request.json())["day"], request.headers.get("Idempotency-Key", "")
+        self.arrived.append((day, key))
+        if not key or key not in self.known:
+            self.carried_out.append(day)
+            self.known.add(key)
+        fate = self.fate(day)
+        answer = await fate if isinstance(fate, Awaitable) else fate
+        if answer is None and request.transport and self.fate is resetting:
+            request.transport.abort()
+        return answer or published(day)
+
+    def taken(self) -> list[str]:
+        """The days that came since this was last called."""
+        arrived, self.arrived = self.arrived, []
+        return [day for day, _ in arrived]
+
+
+async def never(_: str = "") -> None:
+    """No answer."""
+    await asyncio.Event().wait()
+
+
+def resetting(_: str = "") -> None:
+    """The connection breaks."""
+
+
+def make_orders_job(folder: Path, url: str, fetch: str = "", count: int = 2) -> Path:
+    """A job that posts each of `count` days; `fetch` are further keys of `[fetch]`."""
+    job = make_job(folder, url, count)
+    posted = f'method = "POST"\njson = {{ day = "{{date}}", list = [1, "x"] }}\nlimits.concurrency = 1\n{fetch}'
+    job.write_text(job.read_text().replace('query = { date = "{date}" }', posted))
+    return job
+
+
+@contextmanager
+def serving_orders() -> Iterator[Orders]:
+    """A server that does things while the `with` lasts."""
+    orders = Orders()
+    with listening(orders):
+        yield orders
+
+
+HELD_PARSER = """\
+import json
+import time
+from pathlib import Path
+
+def parse(body, row):
+    while Path(__file__).with_name("hold").exists():
+        time.sleep(0.01)
+    yield from json.loads(body)["items"]
+"""
+
+
+@contextmanager
+def parsing_held(job: Path) -> Iterator[None]:
+    """The job parses nothing while the `with` lasts, and by a function from then on."""
+    (job.parent / "held.py").write_text(HELD_PARSER)
+    (job.parent / "hold").touch()
+    job.write_text(job.read_text().replace('records = "items[]"', 'function = "held.py:parse"\nworkers = 1'))
+    yield
+    (job.parent / "hold").unlink()
+
+
+def kept_answers(folder: Path) -> int:
+    """How many answers are in the cache of a job's folder."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/.fetcher/cache.sqlite?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def next_page(folder: Path) -> int:
+    """The page that the first row would go on with: 1 where the ledger knows of none, 0 where there is no ledger."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/.fetcher/ledger.sqlite?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT position FROM rows WHERE position != ''").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return place_of(found[0]).number if found else 1
+
+
+def paged_items(day: str, pages: int, revision: int = 1) -> list[dict]:
+    """What a day of that many pages holds."""
+    return [{"day": day, "number": number, "revision": revision} for number in range(pages * PER_PAGE)]
+
+
+@contextmanager
+def serving_pages(pages: int = 5) -> Iterator[PagedFeed]:
+    """A feed of one page after another while the `with` lasts."""
+    feed = PagedFeed(pages)
+    with listening(feed):
+        yield feed
+
+
+def make_paged_job(folder: Path, url: str, pages: str = "", more: str = "", count: int = 1) -> Path:
+    """A job over `count` days of a paged feed: `pages` are further keys of `[fetch.pages]`, `more` is TOML behind
+    `[write]`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job = folder / "job.toml"
+    last = FIRST + timedelta(count - 1)
+    job.write_text(PAGED_JOB.format(first=FIRST, last=last, url=url, pages=pages) + more)
+    return job
