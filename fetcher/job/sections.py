@@ -3,9 +3,9 @@
 How each kind of value is read is in `entries`; here is only which key holds what.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
 from fetcher.job.entries import (
@@ -20,20 +20,11 @@ from fetcher.job.entries import (
     Records,
     UrlPath,
 )
+from fetcher.job.hints import HintsSection
 from fetcher.job.kinds import number, whole_number
+from fetcher.job.section import Section, written
 from fetcher.job.units import duration_between, size_between
 from fetcher.job.values import one_of_fault
-
-
-class Section(BaseModel):
-    """Unknown keys are faults; nothing changes after loading. Defaults are written as a job file would write them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-def written(default: str, description: str) -> Any:
-    """A field whose default is text of a job file, read like any other; typed like pydantic's own `Field`."""
-    return Field(default=default, description=description)
 
 
 class Dates(Section):
@@ -141,6 +132,7 @@ class Fetch(Section):
     )
     limits: Limits = Field(default_factory=Limits, description="How fast the API may be asked.")
     retries: Retries = Field(default_factory=Retries, description="What happens when a request fails.")
+    hints: HintsSection = Field(default_factory=HintsSection, description="How the API says when to come back.")
     cache: CacheSection = Field(default_factory=CacheSection, description="How long answers are kept.")
 
 
