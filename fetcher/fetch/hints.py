@@ -101,6 +101,8 @@ def hints(response: Response, settings: HintsSection, now: float) -> Hints:
     if response.from_cache:
         return NOTHING
     fields = fields_of(response)
+    if _is_silent(response, fields, settings):
+        return NOTHING
     told_at = moment_told(fields, now)
     limits = _limits(fields, settings, told_at)
     heard = _Heard(
@@ -123,6 +125,13 @@ def hints(response: Response, settings: HintsSection, now: float) -> Hints:
         is_abuse=heard.problem.name == ABUSE,
         violated=heard.problem.violated,
     )
+
+
+def _is_silent(response: Response, fields: Fields, settings: HintsSection) -> bool:
+    """Most answers say nothing, and reading their dates would cost three times what finding that out does."""
+    if response.status >= 400 or settings.waits or settings.windows or settings.concurrency.lower() in fields:
+        return False
+    return not any("limit" in name or "retry" in name for name in fields)
 
 
 def _limits(fields: Fields, settings: HintsSection, told_at: float) -> list[ToldLimit]:

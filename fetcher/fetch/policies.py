@@ -57,7 +57,7 @@ def draft_limits(fields: Fields) -> list[ToldLimit]:
 def policy_quotas(items: Sequence[Item]) -> list[ToldLimit]:
     """Quotas as drafts up to 07 list them: `10;w=1, 50;w=60`. Raises Malformed."""
     return [
-        ToldLimit(f"{quota};w={window_s}", quota=_whole({"q": quota}, "q"), per_s=window_s)
+        ToldLimit(f"{quota};w={window_s:.0f}", quota=_whole({"q": quota}, "q"), per_s=window_s)
         for quota, parameters in items
         if isinstance(quota, int) and (window_s := _window_s(parameters)) is not None
     ]

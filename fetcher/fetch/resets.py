@@ -30,8 +30,8 @@ ISO = re.compile(
 
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10, "thirty": 30}
 _LONG_UNITS = r"milliseconds?|msecs?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?"
-_AMOUNT = rf"(?P<count>[0-9]{{1,9}}(?:\.[0-9]{{1,9}})?|{'|'.join(_COUNTS)})\s?(?P<unit>{_LONG_UNITS}|ms|s|m|h|d)\b"
-WORDS_PART = re.compile(_AMOUNT, re.IGNORECASE)
+_COUNT = rf"(?P<count>[0-9]{{1,9}}(?:\.[0-9]{{1,9}})?\s?|(?:{'|'.join(_COUNTS)})\s)"
+WORDS_PART = re.compile(rf"{_COUNT}(?P<unit>{_LONG_UNITS}|ms|s|m|h|d)\b", re.IGNORECASE)
 WORDS_JOINT = re.compile(r"(?:\s|,|and)*", re.IGNORECASE)
 NEXT = re.compile(r"(?:the )?(?:next|following) (?P<unit>minute|hour|day)|tomorrow", re.IGNORECASE)
 
@@ -66,7 +66,7 @@ def words_s(text: str, told_at: float) -> float | None:
     while at < len(text):
         if (part := WORDS_PART.match(text, at)) is None:
             return None
-        total_s += _amount_s(part["count"].lower(), part["unit"].lower())
+        total_s += _amount_s(part["count"].strip().lower(), part["unit"].lower())
         joint = WORDS_JOINT.match(text, part.end())
         at = joint.end() if joint else part.end()
     return total_s if text and total_s <= LONGEST_RESET_S else None
