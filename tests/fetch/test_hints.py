@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import GaveUp, Parked
-from fetcher.fetch.hints import ABUSE_WAIT_S, Allowance, Hints, Quota, hints
+from fetcher.fetch.hints import Allowance, Hints, Quota, hints
 from fetcher.fetch.http_dates import as_http_date
 from fetcher.fetch.retries import AttemptFailed, Retries, hinted_s, judged
 from fetcher.fetch.retry_after import FOR_EVER_S
@@ -261,6 +261,8 @@ def test_h12_a_cap_of_its_own_header_is_read(field, cap):
     """One request may always be under way, or nothing would ever be asked again."""
     assert told(200, x_concurrency_limit=field).concurrency == cap
     assert told(200, x_own=field, settings={"concurrency": "X-Own"}).concurrency == cap
+    both = {"ratelimit_policy": '"a";q=5;qu="concurrent-requests", "b";q=7;qu="concurrent-requests"'}
+    assert told(200, x_concurrency_limit=field, **both).concurrency == (5 if cap is None else min(cap, 5))
 
 
 def test_s03_a_403_with_nothing_left_is_throttling():
@@ -268,6 +270,8 @@ def test_s03_a_403_with_nothing_left_is_throttling():
     with pytest.raises(AttemptFailed) as caught:
         judge(answer(403, x_ratelimit_remaining=0, x_ratelimit_reset=f"{NOW + 90:.0f}"))
     assert (caught.value.hint_s, caught.value.is_guess) == (90, False)
+    assert told(403, x_ratelimit_remaining=0) == Hints(wait_s=60, is_throttled=True, is_guess=True)
+    assert told(404, x_ratelimit_remaining=0) == Hints()
     with pytest.raises(GaveUp):
         judge(answer(403, x_ratelimit_remaining=5, x_ratelimit_reset=f"{NOW + 90:.0f}"))
     with pytest.raises(GaveUp):
@@ -291,6 +295,8 @@ def test_s03_a_secondary_limit_is_known_by_its_text():
     assert isinstance(ended, Response)
     assert made[1] >= 60
     assert made[2] - made[1] >= 120
+    two = {"waits": [{"text": "secondary", "least": "2 min"}, {"text": "rate limit", "least": "90 s"}]}
+    assert told(403, body, two) == Hints(wait_s=120, is_throttled=True, is_guess=True)
     assert told(403, body, rule, retry_after=5) == Hints(wait_s=5, is_throttled=True)
 
 
@@ -446,13 +452,15 @@ def test_whoever_is_taken_for_an_attacker_leaves():
     """A wait that parks the realm: nothing is sent for an hour, or for as long as was asked."""
     abuse = problem("abnormal-usage-detected", "burst")
     said = told(429, abuse, content_type="application/problem+json", retry_after=5)
-    assert (said.wait_s, said.is_abuse) == (ABUSE_WAIT_S, True)
+    assert (said.wait_s, said.is_abuse) == (3600, True)
     assert told(429, abuse, content_type="application/problem+json", retry_after=7200).wait_s == 7200
 
 
 def test_a_refusal_without_remaining_waits_for_its_reset():
     """A 429 with a reset alone says when; a 200 with a reset alone says nothing."""
     assert told(429, x_ratelimit_reset=30).wait_s == 30
+    assert told(503, x_ratelimit_reset=30).wait_s == 30
+    assert told(500, x_ratelimit_reset=30).wait_s is None
     assert told(200, x_ratelimit_reset=30).wait_s is None
     assert told(429, x_ratelimit_remaining=5, x_ratelimit_reset=30).wait_s is None
 
@@ -462,7 +470,7 @@ def test_ratelimit_is_believed_before_the_families():
     said = told(200, ratelimit='"a";r=5;t=30', x_ratelimit_remaining=0, x_ratelimit_reset=600_000)
     assert said == Hints(allowances=(Allowance("a", 5, 30),))
     ignoring = {"reset": "ignored"}
-    assert told(200, x_ratelimit_remaining=0, x_ratelimit_reset=5, settings=ignoring) == Hints()
+    assert told(403, x_ratelimit_remaining=0, settings=ignoring) == Hints()
 
 
 def test_a_limit_with_an_interval_is_a_quota():
