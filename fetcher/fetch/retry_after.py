@@ -4,6 +4,7 @@ import re
 
 from fetcher.fetch.http_dates import http_date
 from fetcher.fetch.policies import Fields
+from fetcher.fetch.structured import LONGEST
 from fetcher.model import Response
 
 DELAY = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
@@ -11,6 +12,9 @@ VERY_LONG = re.compile(r"[0-9]{19,}")
 FOR_EVER_S = 10.0 * 365 * 86400
 LAST_DATE = 253_370_764_800.0
 """The year 9999: what comes after it is no datetime."""
+
+MALFORMED = "\0"
+"""Fits no grammar, and makes a field malformed of which it is one line."""
 
 MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 
@@ -51,10 +55,10 @@ def asked_s(fields: Fields, now: float) -> float | None:
 
 
 def fields_of(response: Response) -> Fields:
-    """The headers of an answer, each name in lower case with its lines in order."""
+    """The headers of an answer, each name in lower case with its lines in order. An endless line reads as malformed."""
     fields: dict[str, list[str]] = {}
     for name, value in response.headers:
-        fields.setdefault(name.lower(), []).append(value)
+        fields.setdefault(name.lower(), []).append(value if len(value) <= LONGEST else MALFORMED)
     return fields
 
 

@@ -526,6 +526,15 @@ def test_a_text_found_in_a_200_is_no_answer():
     assert (caught.value.hint_s, caught.value.is_guess) == (60, True)
 
 
+def test_an_endless_line_makes_its_field_malformed():
+    """It is read by nobody, and what stands beside it in the same field is not believed."""
+    endless = "9" * 8193
+    assert told(429, retry_after=endless) == Hints()
+    assert told(200, x_ratelimit_remaining=0, x_ratelimit_reset=endless) == Hints()
+    lines = (("RateLimit", '"a";r=0;t=3'), ("RateLimit", f'"{endless}";r=0;t=3'))
+    assert hints(Response(200, lines, b"", NOW), HintsSection(), NOW) == Hints()
+
+
 @given(st.sampled_from([200, 204, 301, 400, 403, 429, 500, 503]), HEADERS, BODIES, st.floats(0, 4e9))
 def test_nothing_a_server_says_breaks_it(status, headers, body, now):
     """Never an exception; no wait that is negative, endless or not a number; no cap below one."""
