@@ -140,6 +140,8 @@ def test_a_duration_is_the_sum_of_its_parts(hours, minutes, seconds, millis):
         ("5m", 300.0),
         ("one minute", 60.0),
         ("a minute", 60.0),
+        ("two s, three s and four s", 9.0),
+        ("five s, six s, ten s, thirty s", 51.0),
         ("an hour", 3600.0),
         ("One Hour", 3600.0),
         ("2 hours and 30 minutes", 9000.0),
