@@ -210,7 +210,7 @@ def test_a_ledger_that_no_run_has_begun_is_refused_and_left_alone(tmp_path):
     state = tmp_path / ".fetcher"
     state.mkdir()
     (state / "ledger.sqlite").touch()
-    with pytest.raises(Contradiction, match=r"ledger\.sqlite: no run has begun to write it; run the job first"):
+    with pytest.raises(Contradiction, match=r"ledger\.sqlite: no run has begun to write it; run the job"):
         next(read_records(tmp_path))
     assert (state / "ledger.sqlite").read_bytes() == b""
 

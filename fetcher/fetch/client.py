@@ -20,7 +20,7 @@ from yarl import URL
 from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError, Unknown
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
-from fetcher.fetch.hints import retry_after_s
+from fetcher.fetch.hints import Hints, hints
 from fetcher.fetch.limits import Realm, Start, TooLong
 from fetcher.fetch.reach import Reach
 from fetcher.fetch.request_log import RequestLog
@@ -44,7 +44,7 @@ class Fetched:
 
 @dataclass(slots=True)
 class _Asking:
-    """One request over all its attempts. Its `intend` is awaited once, when there is a connection for the first time."""
+    """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last."""
 
     request: Request
     intend: Callable[[], Awaitable[None]] | None
@@ -176,13 +176,16 @@ class Client:
         except TooLong as wait:
             raise Parked(str(wait), self._retries.now() + wait.wait_s) from wait
 
-    def _obeyed(self, response: Response) -> float | None:
-        """The wait that the server asks for, in seconds; the whole realm keeps it, not this one request."""
-        hint_s = retry_after_s(response, self._retries.now())
-        wait_s = hint_s or (self._settings.retries.first_wait if response.status == TOO_MANY else 0.0)
+    def _obeyed(self, response: Response) -> Hints:
+        """What the server says of waits; the whole realm keeps the wait, not this one request.
+
+        `allowances`, `budgets`, `quotas` and `concurrency` of what is returned are for the realm, too.
+        """
+        said = hints(response, self._settings.hints, self._retries.now())
+        wait_s = said.wait_s or (self._settings.retries.first_wait if response.status == TOO_MANY else 0.0)
         if wait_s:
             self._realm.pace.cool_down(time.monotonic() + wait_s)
-        return hint_s
+        return said
 
     async def _left(
         self, _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams

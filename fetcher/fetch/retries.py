@@ -14,6 +14,7 @@ import tenacity
 
 from fetcher.errors import GaveUp, Parked, Refused, Unknown
 from fetcher.fetch.budget import Budget
+from fetcher.fetch.hints import Hints
 from fetcher.model import Response
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
@@ -31,11 +32,15 @@ HINT_JITTER_MOST_S = 30.0
 
 
 class AttemptFailed(Exception):
-    """One attempt failed in a way that asking again may mend. `hint_s` is the wait that the server asked for."""
+    """One attempt failed in a way that asking again may mend. `hint_s` is the wait that the server asked for.
 
-    def __init__(self, reason: str, hint_s: float | None = None) -> None:
+    `is_guess` where it asked for one without a time: the wait doubles while that goes on, up to the longest.
+    """
+
+    def __init__(self, reason: str, hint_s: float | None = None, is_guess: bool = False) -> None:
         self.reason = reason
         self.hint_s = hint_s
+        self.is_guess = is_guess
         super().__init__(reason)
 
 
@@ -110,7 +115,10 @@ class Retries:
             raise Parked(
                 f"{failure.reason}; the server asks to wait {failure.hint_s:.0f} s", self.now() + failure.hint_s
             )
-        return backoff_s(self.settings, failed, self.chance) + hinted_s(failure.hint_s or 0.0, self.chance)
+        hint_s = failure.hint_s or 0.0
+        if failure.is_guess:
+            hint_s = min(hint_s * 2.0 ** min(failed - 1, 60), self.settings.max_wait)
+        return backoff_s(self.settings, failed, self.chance) + hinted_s(hint_s, self.chance)
 
 
 def backoff_s(settings: RetrySettings, failed: int, chance: random.Random) -> float:
@@ -124,27 +132,41 @@ def hinted_s(hint_s: float, chance: random.Random) -> float:
     return hint_s + chance.uniform(0.0, min(HINT_JITTER * hint_s, HINT_JITTER_MOST_S))
 
 
-def judged(response: Response, hint_s: float | None, is_repeatable: bool = True) -> Response:
-    """The response if it is an answer; otherwise raises what its status means for the row.
+def judged(response: Response, hint: Hints, is_repeatable: bool = True) -> Response:
+    """The response if it is an answer; otherwise raises what its status and its hints mean for the row.
 
     A request that must not be sent twice is repeated only where the server has turned it away with a wait.
     """
     status = response.status
-    if 200 <= status < 300 and status != 206:
+    if 200 <= status < 300 and status != 206 and not hint.is_throttled:
         return response
     said = f"HTTP {status} {excerpt(response.body)}".rstrip()
-    is_retried = status in RETRIED or status == 206 or (status in RETRIED_IF_TOLD_WHEN and hint_s is not None)
-    if is_retried and not is_repeatable and status not in TURNED_AWAY:
-        raise Unknown(f"{said}: only the server knows whether it was carried out")
-    if is_retried and not is_repeatable and hint_s is None:
-        raise GaveUp(f"{said}; not repeated within this run")
-    if is_retried:
-        raise AttemptFailed(said, hint_s)
-    if status in ASKED_NEXT_RUN:
+    if _is_worth_another(status, hint):
+        if not (is_repeatable or hint.should_retry):
+            check_turned_away(status, hint, said)
+        raise AttemptFailed(said, hint.wait_s, hint.is_guess)
+    if status in ASKED_NEXT_RUN or (status in RETRIED and hint.should_retry is False):
         raise GaveUp(said)
     if 300 <= status < 400:
         raise Refused(f"{said}: a redirect to {response.header('Location')!r}; name the final address in the job")
     raise Refused(said)
+
+
+def check_turned_away(status: int, hint: Hints, said: str) -> None:
+    """Raise `Unknown` where a request that must not be sent twice may have been carried out, `GaveUp` where it was not
+    and the server does not say when to come back."""
+    if status not in TURNED_AWAY and not hint.is_throttled:
+        raise Unknown(f"{said}: only the server knows whether it was carried out")
+    if hint.wait_s is None:
+        raise GaveUp(f"{said}; not repeated within this run")
+
+
+def _is_worth_another(status: int, hint: Hints) -> bool:
+    if hint.should_retry is not None:
+        return hint.should_retry
+    if status in RETRIED or status == 206 or hint.is_throttled:
+        return True
+    return status in RETRIED_IF_TOLD_WHEN and hint.wait_s is not None
 
 
 def excerpt(body: bytes) -> str:

@@ -21,6 +21,7 @@ from fetcher.job.entries import (
     RatesText,
     UrlPath,
 )
+from fetcher.job.hints import HintsSection
 from fetcher.job.kinds import number, whole_number
 from fetcher.job.pages import Pages
 from fetcher.job.section import Section, written
@@ -149,6 +150,7 @@ class Fetch(Section):
     )
     limits: Limits = Field(default_factory=Limits, description="How fast the API may be asked.")
     retries: Retries = Field(default_factory=Retries, description="What happens when a request fails.")
+    hints: HintsSection = Field(default_factory=HintsSection, description="How the API says when to come back.")
     cache: CacheSection = Field(default_factory=CacheSection, description="How long answers are kept.")
 
     @field_validator("json_")

@@ -24,10 +24,15 @@ def parse_name(value: object) -> str:
 
 def parse_json_path(value: object) -> str:
     """A JMESPath expression, returned as it is written once it is known to compile."""
+    return parse_jmespath(value, "a path, such as 'items[].readings[]'")
+
+
+def parse_jmespath(value: object, what: str) -> str:
+    """A JMESPath expression, returned as it is written once it is known to compile; `what` was expected."""
     import jmespath
     from jmespath.exceptions import JMESPathError
 
-    expected = "expected a path, such as 'items[].readings[]'"
+    expected = f"expected {what}"
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{expected}, got {shown(value)}")
     try:
@@ -38,6 +43,19 @@ def parse_json_path(value: object) -> str:
     if unknown:
         raise ValueError(f"{expected}, got {shown(value)}, but JMESPath has no function {listed(unknown)}")
     return value
+
+
+def parse_pattern(value: object) -> re.Pattern[str]:
+    """A regular expression, compiled; upper and lower case are the same to it."""
+    if isinstance(value, re.Pattern):
+        return value
+    expected = "expected a regular expression such as 'try again in (?P<wait>[0-9hms.]+)'"
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{expected}, got {shown(value)}")
+    try:
+        return re.compile(value, re.IGNORECASE)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{expected}, got {shown(value)}: {error}") from error
 
 
 def _unknown_functions(node: Mapping[str, Any]) -> list[str]:

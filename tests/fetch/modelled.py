@@ -16,6 +16,7 @@ from fetcher.errors import GaveUp
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker, Call, Sign, sign_of
 from fetcher.fetch.budget import Budget
+from fetcher.fetch.hints import Hints
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
 from fetcher.job import sections
 from fetcher.model import Response
@@ -120,7 +121,7 @@ class ModelledRealm:
                     self.adaptive.ended(call.begun_at, latency_s, now)
                 self.seen.slots.append((now, self.adaptive.slots))
         self.seen.answers.append((self.clock.now(), answer.status))
-        return judged(Response(answer.status, (), b"", self.clock.now()), None)
+        return judged(Response(answer.status, (), b"", self.clock.now()), Hints())
 
     async def _answered(self, row: int) -> Answer:
         answer = self.api(Asked(self.clock.now(), row, self._under_way, self.chance))

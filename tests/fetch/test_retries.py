@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import GaveUp, Parked, Refused
+from fetcher.fetch.hints import Hints
 from fetcher.fetch.retries import AttemptFailed, Retries, backoff_s, excerpt, hinted_s, judged
 from fetcher.job import sections
 from fetcher.model import Response
@@ -126,10 +127,10 @@ def test_a_status_decides_what_becomes_of_the_row(status, hint_s, reaction):
     """Settled, asked again now, or asked again in the next run; a wait turns some refusals into "later"."""
     response = Response(status, (("location", "/elsewhere"),), b"", STARTED_S)
     if reaction is None:
-        assert judged(response, hint_s) is response
+        assert judged(response, Hints(wait_s=hint_s)) is response
         return
     with pytest.raises(reaction, match=f"HTTP {status}") as caught:
-        judged(response, hint_s)
+        judged(response, Hints(wait_s=hint_s))
     assert caught.type is reaction
     assert getattr(caught.value, "hint_s", None) == (hint_s if reaction is AttemptFailed else None)
 
