@@ -165,7 +165,7 @@ def chunk(data: bytes) -> bytes:
 
 
 FAULTS = (
-    fault(reset, "N01 N14", "retries with jittered waits"),
+    fault(reset, "N14", "retries with jittered waits"),
     fault(close, "N04 N07", "retries a GET; reports a POST without a key as unknown"),
     fault(no_answer, "N04", "ends at the timeout; a GET is retried, a POST without a key is reported as unknown"),
     fault(cut, "N07", RETRY),
