@@ -190,11 +190,18 @@ def schema() -> None:
 @click.option(
     "--step", type=click.Choice(["60", "5"]), default="60", show_default=True, help="Minutes between readings."
 )
-def serve(port: int, step: str) -> None:
+@click.option("--limit", default="20/1", show_default=True, metavar="N/SECONDS", help='Rate limit, or "none".')
+@click.option("--list-faults", is_flag=True, help="Print the faults that can be asked for, and end.")
+def serve(port: int, step: str, limit: str, list_faults: bool) -> None:
     """Run the built-in API: a hundred days of air temperature, with faults and a rate limit."""
+    if list_faults:
+        from fetcher.testing.faults.catalogue import as_text
+
+        click.echo("\n".join(as_text()))
+        return
     from fetcher.testing.server import main as serve_until_stopped
 
-    sys.exit(serve_until_stopped(["--port", str(port), "--step", step]))
+    sys.exit(serve_until_stopped(["--port", str(port), "--step", step, "--limit", limit]))
 
 
 @main.command()

@@ -7,7 +7,8 @@ from datetime import date
 from aiohttp import web
 
 from fetcher.testing.air_temperature import day_body, first_byte, load_plan
-from fetcher.testing.faults import answer_json
+from fetcher.testing.faults.exchange import json_answer
+from fetcher.testing.items import ITEMS, items
 
 AIR_TEMPERATURE = "/v1/environment/air-temperature"
 ROWS = "/v1/rows"
@@ -24,19 +25,24 @@ def asked_day(request: web.BaseRequest) -> date | None:
     return None
 
 
-def answer(request: web.BaseRequest, day: date | None, step: int) -> web.Response:
-    """The answer to that request; `day` is what `asked_day` said, `step` the minutes between two items."""
+def answer(request: web.BaseRequest, day: date | None, step: int, home: str) -> web.Response:
+    """The answer to that request; `day` is what `asked_day` said, `step` the minutes between two items.
+
+    Links to further pages begin with `home`.
+    """
     if day:
         status = load_plan().day(day).status
         return web.Response(status=status, body=day_body(day, step), content_type="application/json")
     if _is_for(request, AIR_TEMPERATURE):
-        return answer_json(400, {"message": "date: expected a day as YYYY-MM-DD"})
+        return json_answer(400, {"message": "date: expected a day as YYYY-MM-DD"})
     if _is_for(request, ROWS):
         return _row(request.query.get("id", ""))
+    if _is_for(request, ITEMS):
+        return items(request.query, home)
     if request.method == "GET" and request.path.startswith(ECHO):
-        return answer_json(200, {"path": request.path, "query": _query(request)})
+        return json_answer(200, {"path": request.path, "query": _query(request)})
     # What an AWS gateway says: it means "no such path", not "bad key".
-    return answer_json(403, {"message": "Missing Authentication Token"})
+    return json_answer(403, {"message": "Missing Authentication Token"})
 
 
 def _is_for(request: web.BaseRequest, path: str) -> bool:
@@ -45,9 +51,9 @@ def _is_for(request: web.BaseRequest, path: str) -> bool:
 
 def _row(id_: str) -> web.Response:
     if not re.fullmatch(r"-?[0-9]{1,18}", id_):
-        return answer_json(400, {"message": "id: expected an integer of up to 18 digits"})
+        return json_answer(400, {"message": "id: expected an integer of up to 18 digits"})
     number = int(id_)
-    return answer_json(200, {"id": number, "items": [{"id": number, "value": first_byte(f"row|{number}")}]})
+    return json_answer(200, {"id": number, "items": [{"id": number, "value": first_byte(f"row|{number}")}]})
 
 
 def _query(request: web.BaseRequest) -> dict[str, str | list[str]]:

@@ -3,6 +3,9 @@
     GET /v1/environment/air-temperature?date=YYYY-MM-DD   a day of readings
     GET /v1/rows?id=N                                     {"id": N, "items": [{"id": N, "value": ...}]}
     GET /v1/echo/ANYTHING                                 {"path": ..., "query": {...}}
+    GET /v1/items?page=&size=                             a collection in pages; see `items`
+    POST /v1/orders, POST /v1/token                       something that must happen once; a new credential
+    ANY /fault/NAME/PATH                                  PATH, gone wrong; see `faults.spec` and docs/faults.md
     GET /__stats                                          what was asked so far; never limited, late or counted
     anything else                                         403 {"message": "Missing Authentication Token"}
 
@@ -23,12 +26,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from types import TracebackType
-from typing import Self, TypedDict
+from typing import Self
 
 from aiohttp import web
 
 from fetcher.testing.air_temperature import load_plan
-from fetcher.testing.faults import FAULTS, Exchange, answer_json, refuse
+from fetcher.testing.faults.book import Manners
+from fetcher.testing.faults.exchange import World, json_answer
+from fetcher.testing.faults.planned import PLANNED, PlannedExchange, refuse
+from fetcher.testing.faults.spec import UnknownFault
+from fetcher.testing.faults.stage import Stage, Visit, visit
+from fetcher.testing.posts import answer_post, is_post
 from fetcher.testing.routes import answer, asked_day
 
 STATS = "/__stats"
@@ -73,17 +81,16 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-class Stats(TypedDict):
+class Stats(Manners):
     """What was asked so far.
 
-    `by_status` has the keys "cut" and "reset" besides the statuses, so that its counts add up to `requests`. `early`
-    counts requests sent although the server asked to wait: it never asks, so 0. `limited` counts the limiter's own
+    `by_status` has names of faults, such as "cut" and "reset", besides the statuses, so that its counts add up to
+    `requests`. `limited` counts the limiter's own
     429s, not the planned ones. `by_date` counts every request for a day, answered or not.
     """
 
     requests: int
     by_status: dict[str, int]
-    early: int
     limited: int
     by_date: dict[str, int]
 
@@ -114,7 +121,8 @@ class WindowLimiter:
 class Server:
     """The built-in API while the `async with` lasts. Every instance starts afresh: no fault served, nothing counted.
 
-    `now` is the limiter's clock and `sleep` what latency and slow answers wait with; a test may pass its own. Entering
+    `now` is the clock of limits, `epoch` that of dates, `sleep` what late
+    answers wait with; a test may pass its own. Entering
     raises OSError if the port is taken.
     """
 
@@ -124,6 +132,7 @@ class Server:
         *,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        epoch: Callable[[], float] = time.time,
     ) -> None:
         self._options = options or ServerOptions()
         self._now = now
@@ -133,6 +142,8 @@ class Server:
         self._faults = {day: deque(told.faults) for day, told in planned if told.faults}
         self._by_status: Counter[str] = Counter()
         self._by_date: Counter[str] = Counter()
+        self._world = World(now, epoch, sleep, self._count)
+        self._stage = Stage(self._world)
         self._requests = 0
         self._limited = 0
         self._port = 0
@@ -169,41 +180,63 @@ class Server:
         return {
             "requests": self._requests,
             "by_status": dict(sorted(self._by_status.items())),
-            "early": 0,
             "limited": self._limited,
             "by_date": dict(sorted(self._by_date.items())),
+            **self._world.book.told(),
         }
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path == STATS:
-            return answer_json(200, self.stats())
-        day = asked_day(request)
+            return json_answer(200, self.stats())
         self._requests += 1
+        try:
+            visitor = visit(request)
+        except UnknownFault as error:
+            return self._counted(json_answer(400, {"message": str(error)}))
+        day = asked_day(visitor.request)
         if day:
             self._by_date[day.isoformat()] += 1
         if self._limiter and not self._limiter.admits(self._now()):
             self._limited += 1
             await self._sleep(self._options.latency_s)
             return self._counted(refuse())
-        return await self._serve(request, day)
+        return await self._serve(visitor, day)
 
-    async def _serve(self, request: web.BaseRequest, day: date | None) -> web.StreamResponse:
+    async def _serve(self, visitor: Visit, day: date | None) -> web.StreamResponse:
         # The fault is taken on arrival: of two requests in flight together, only the first meets it.
         fault = self._next_fault(day)
         await self._sleep(self._options.latency_s)
-        normal = answer(request, day, self._options.step)
+        if not visitor.faults:
+            return self._counted(await self._answer(visitor, day, fault))
+
+        async def normal() -> web.StreamResponse:
+            return await self._answer(visitor, day, fault)
+
+        try:
+            return self._counted(await self._stage.play(visitor, normal))
+        except ValueError as error:
+            return self._counted(json_answer(400, {"message": str(error)}))
+
+    async def _answer(self, visitor: Visit, day: date | None, fault: str | None) -> web.StreamResponse:
+        request = visitor.request
+        if is_post(request):
+            return await answer_post(request, self._world)
+        normal = answer(request, day, self._options.step, visitor.home)
         if fault is None:
-            return self._counted(normal)
-        exchange = Exchange(request, normal, self._sleep)
+            return normal
         if fault in ("cut", "reset"):
             # Counted first: the client may ask for the counts as soon as it sees the connection go.
-            self._by_status[fault] += 1
-            return await FAULTS[fault](exchange)
-        return self._counted(await FAULTS[fault](exchange))
+            self._count(fault)
+        return await PLANNED[fault](PlannedExchange(request, normal, self._sleep))
 
     def _counted(self, response: web.StreamResponse) -> web.StreamResponse:
-        self._by_status[str(response.status)] += 1
+        # What went over the bare connection was counted when it went.
+        if isinstance(response, web.Response):
+            self._count(str(response.status))
         return response
+
+    def _count(self, what: str) -> None:
+        self._by_status[what] += 1
 
     def _next_fault(self, day: date | None) -> str | None:
         waiting = self._faults.get(day) if day else None

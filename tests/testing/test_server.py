@@ -158,6 +158,10 @@ async def test_statistics_count_everything_but_themselves():
         "early": 0,
         "limited": 0,
         "by_date": {"1999-01-01": 1, "2019-04-15": 1, "2019-04-27": 2},
+        "faults": {},
+        "exceeded": {},
+        "executions": {},
+        "tokens": 0,
     }
 
 

@@ -1,23 +1,22 @@
-"""How the built-in API misbehaves, one small function per way. Each is given the normal answer and may spoil it."""
+"""How the air temperature misbehaves by its plan. Each way is given the normal answer and may spoil it."""
 
 import asyncio
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import msgspec
 from aiohttp import web
 
+from fetcher.testing.faults.exchange import json_answer
+from fetcher.testing.faults.wire import LINGER_NOT, Sent
+
 SLOW_S = 3.0
-LINGER_NOT = struct.pack("ii", 1, 0)
-"""SO_LINGER, on, for 0 s: closing sends RST and forgets what was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class PlannedExchange:
     """One request and the answer it would get on a good day; `sleep` waits that many seconds."""
 
     request: web.BaseRequest
@@ -25,41 +24,36 @@ class Exchange:
     sleep: Callable[[float], Awaitable[None]]
 
 
-Fault = Callable[[Exchange], Awaitable[web.StreamResponse]]
-
-
-def answer_json(status: int, content: object) -> web.Response:
-    """A JSON answer, compact."""
-    return web.Response(status=status, body=msgspec.json.encode(content), content_type="application/json")
+Planned = Callable[[PlannedExchange], Awaitable[web.StreamResponse]]
 
 
 def refuse() -> web.Response:
     """429 without Retry-After: the client is told to slow down, but not for how long."""
-    return answer_json(429, {"message": "Too Many Requests"})
+    return json_answer(429, {"message": "Too Many Requests"})
 
 
-async def fail(exchange: Exchange) -> web.StreamResponse:
+async def fail(exchange: PlannedExchange) -> web.StreamResponse:
     """500."""
-    return answer_json(500, {"message": "Internal Server Error"})
+    return json_answer(500, {"message": "Internal Server Error"})
 
 
-async def time_out(exchange: Exchange) -> web.StreamResponse:
+async def time_out(exchange: PlannedExchange) -> web.StreamResponse:
     """504, as a gateway sends it when what is behind it takes too long."""
-    return answer_json(504, {"message": "Endpoint request timed out"})
+    return json_answer(504, {"message": "Endpoint request timed out"})
 
 
-async def throttle(exchange: Exchange) -> web.StreamResponse:
+async def throttle(exchange: PlannedExchange) -> web.StreamResponse:
     """The limiter's 429, to a client that kept the limit."""
     return refuse()
 
 
-async def be_slow(exchange: Exchange) -> web.StreamResponse:
+async def be_slow(exchange: PlannedExchange) -> web.StreamResponse:
     """The normal answer, three seconds late."""
     await exchange.sleep(SLOW_S)
     return exchange.normal
 
 
-async def cut(exchange: Exchange) -> web.StreamResponse:
+async def cut(exchange: PlannedExchange) -> web.StreamResponse:
     """The normal headers and half of the body, then the connection closes."""
     body = exchange.normal.body
     assert isinstance(body, bytes)
@@ -74,17 +68,16 @@ async def cut(exchange: Exchange) -> web.StreamResponse:
     return response
 
 
-async def reset(exchange: Exchange) -> web.StreamResponse:
+async def reset(exchange: PlannedExchange) -> web.StreamResponse:
     """TCP reset before any byte of an answer."""
     transport = exchange.request.transport
     if isinstance(transport, asyncio.Transport):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
         transport.abort()
-    # aiohttp wants an answer all the same; the connection it would go to is gone.
-    return exchange.normal
+    return Sent()
 
 
-FAULTS: Mapping[str, Fault] = MappingProxyType(
+PLANNED: Mapping[str, Planned] = MappingProxyType(
     {"500": fail, "504": time_out, "429": throttle, "slow3s": be_slow, "cut": cut, "reset": reset}
 )
 """By the names that the plan uses."""
