@@ -18,10 +18,9 @@ from fetcher.job import load_job
 ROOT = Path(__file__).parents[1]
 HEAVY = {"aiohttp", "pandas", "pydantic", "rich", "msgspec", "pebble", "tenacity"}
 HELP = """\
-Usage: fetcher [OPTIONS] COMMAND [ARGS]...
+Usage: python -m fetcher [OPTIONS] COMMAND [ARGS]...
 
-  Bring every record of a rate-limited HTTP API home: politely, at full speed,
-  exactly once.
+  Bring every record of a rate-limited HTTP API home: politely, at full speed, exactly once.
 
 Options:
   --version   Show the version and exit.
@@ -29,13 +28,13 @@ Options:
 
 Commands:
   demo      Run the air-temperature job against the built-in API.
-  failures  List the rows of a job that failed, ask for them again, or...
+  failures  List the rows of a job that failed, ask for them again, or give them up for good.
   plan      Tell what a run of JOB would ask for and how long it would take.
   run       Fetch every row of JOB that is not done yet.
   schema    Print the JSON Schema of job files, for editors.
-  serve     Run the built-in API: a hundred days of air temperature, with...
+  serve     Run the built-in API: a hundred days of air temperature, with faults and a rate...
   status    Show where JOB stands: rows by state, gaps, waits.
-  verify    Check JOB's ledger against its files, and what was sent...
+  verify    Check JOB's ledger against its files, and what was sent against its limits.
 
   Exit codes:
     0   every row accounted for, none failed
