@@ -40,6 +40,9 @@ else:
 FOLDER = Path("out")
 STATE = FOLDER / ".fetcher"
 UNPACK: dict[str, Callable[[bytes], bytes]] = {"none": bytes, "gzip": gzip.decompress, "zstd": unpack_zstd}
+UNSEEN = frozenset({"sync", "sync_folder", "commit", "committed"})
+"""After these a reader sees what it saw before."""
+
 STRANGER = b"this is somebody else's file\n"
 
 
@@ -118,8 +121,9 @@ class History:
         """Stands before each operation that changes something: readers look, and mishaps strike."""
         if self.is_off:
             raise PowerCut
+        if not (self.told and self.told[-1][0] in UNSEEN):
+            self.look()
         self.told.append((operation, path))
-        self.look()
         if not self.mishap.strikes(operation):
             return
         self.told.append(("!!", self.mishap.kind))
