@@ -28,11 +28,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One composed HTTP request. An answer is kept, and found again, by the key."""
+    """One composed HTTP request. An answer is kept, and found again, by the key; `cost` is what the rates count."""
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()
+    cost: int = 1
 
     @property
     def key(self) -> str:

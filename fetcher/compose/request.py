@@ -9,7 +9,8 @@ import string
 from urllib.parse import quote, urlencode
 
 from fetcher.errors import Refused
-from fetcher.job.sections import Fetch
+from fetcher.job.sections import Fetch, Limits
+from fetcher.job.values import MOST_COST
 from fetcher.model import Request, Row
 from fetcher.template import Template, text_of
 
@@ -34,7 +35,7 @@ def compose(fetch: Fetch, row: Row) -> Request:
         headers = tuple((name, header_value(name, template, row)) for name, template in fetch.headers.items())
     except UnicodeEncodeError as error:
         raise Refused(f"{error.object!r} has half a character (a lone surrogate), which cannot be sent") from error
-    return Request("GET", url, headers)
+    return Request("GET", url, headers, composed_cost(fetch.limits, row))
 
 
 def composed_path(template: Template, row: Row) -> str:
@@ -49,6 +50,17 @@ def composed_path(template: Template, row: Row) -> str:
         if FILLED in filled and segment in OTHER_PLACES:
             raise Refused(f"a part of the path '{template}' would be '{segment}', which names another resource")
     return quote(path, safe=ASCII)
+
+
+def composed_cost(limits: Limits, row: Row) -> int:
+    """What the request counts for in the rates: a whole number from 1 to the smallest rate's own."""
+    if isinstance(limits.cost, int):
+        return limits.cost
+    text = limits.cost.fill_text(row.values)
+    most = min((rate.starts for rate in limits.rate), default=MOST_COST)
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise Refused(f"its cost '{limits.cost}' would be {text!r}: expected a whole number from 1 to {most}")
+    return int(text)
 
 
 def header_value(name: str, template: Template, row: Row) -> str:

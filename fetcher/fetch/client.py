@@ -20,9 +20,10 @@ from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
 from fetcher.fetch.hints import retry_after_s
-from fetcher.fetch.limits import Realm, Start, TooLong
+from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.reach import Reach
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
+from fetcher.fetch.windows import Start
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
 from fetcher.tally import Tally

@@ -16,6 +16,8 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN = re.compile(rf"({_NAME})(?::-(.*))?", re.DOTALL)
 _SECRET = re.compile(rf"secret:({_NAME})")
 
+COST = ("fetch", "limits", "cost")
+
 
 @dataclass(slots=True)
 class Variables:
@@ -38,7 +40,7 @@ class Variables:
 
     def _fill_text(self, text: str, path: KeyPath) -> object:
         faults_before = len(self.faults)
-        is_template = path[:2] in (("fetch", "url"), ("fetch", "query"), ("fetch", "headers"))
+        is_template = path[:2] in (("fetch", "url"), ("fetch", "query"), ("fetch", "headers")) or path == COST
 
         def replaced(reference: re.Match[str]) -> str:
             value = self._value(reference, path)

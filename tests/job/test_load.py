@@ -102,7 +102,7 @@ def test_a_single_rate_needs_no_list(load):
     [
         ('fetch.limits.rate="0/s"', "with a whole number from 1 to 1000000"),
         ('fetch.limits.rate=["5/s", "-5/s"]', "fetch.limits.rate[1]: expected a rate"),
-        ("fetch.limits.rate=0", "expected a rate such as '20/s', '600/min' or '6/10 s', got 0"),
+        ("fetch.limits.rate=0", "expected a rate such as '20/s', '6/10 s' or '5000/day', got 0"),
         ("fetch.limits.concurrency=0", "expected a whole number from 1 to 1000, got 0"),
         ("fetch.limits.concurrency=1000000", "expected a whole number from 1 to 1000, got 1000000"),
         ("fetch.limits.concurrency=true", "expected a whole number from 1 to 1000, got true"),
