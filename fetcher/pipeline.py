@@ -7,7 +7,9 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 """
 
 import asyncio
+import hashlib
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from os import cpu_count
+from pathlib import Path
 from typing import Any
 
 from fetcher.compose.request import compose
@@ -22,7 +25,9 @@ from fetcher.engines.processes import Processes
 from fetcher.errors import FetcherError, GaveUp, NotKept, Parked, Quarantined, Refused, RowError
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.client import Client, Source
+from fetcher.fetch.limits import Realm, Shared, realm_key
 from fetcher.fetch.retries import Retries
+from fetcher.fetch.starts import Clocks, this_boot
 from fetcher.job.fingerprints import fetch_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch, Parse
@@ -33,6 +38,7 @@ from fetcher.read.dates import date_rows
 from fetcher.redaction import redacted
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
+from fetcher.template import Template
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
 
@@ -104,6 +110,7 @@ class Stations:
 class Surroundings:
     """What a run gets from outside: its folders, its ledger, its counters, the time (epoch seconds), its chance.
 
+    `user_state` is the folder that all jobs of the user share; without one, this run knows of no other.
     Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
     """
 
@@ -114,6 +121,7 @@ class Surroundings:
     chance: random.Random
     drain: asyncio.Event
     stop: asyncio.Event
+    user_state: Path | None = None
 
 
 async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings) -> None:
@@ -160,7 +168,8 @@ async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitSt
     if job.fetch.cache.keep != "none":
         cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
     retries = Retries(job.fetch.retries, around.chance, around.now)
-    client = await stack.enter_async_context(Client(job.fetch, cache, retries, around.tally))
+    realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared_by(job, around)))
+    client = await stack.enter_async_context(Client(job.fetch, cache, retries, around.tally, realm=realm))
     parsing = parsing_of(job.parse)
     engine = await stack.enter_async_context(
         Processes(
@@ -173,6 +182,26 @@ async def open_stations(job: LoadedJob, around: Surroundings, stack: AsyncExitSt
     if parsing.function:
         engine.warm_up()
     return Stations(job.fetch, client, parsing, engine, job.secrets)
+
+
+def shared_by(job: LoadedJob, around: Surroundings) -> Shared | None:
+    """What this run shares with all others of the user: the realm's starts and waits, the job's own counts."""
+    if around.user_state is None:
+        return None
+    fetch = job.fetch
+    values = {**{f"query {name}": value for name, value in fetch.query.items()}, **fetch.headers}
+    credentials = {
+        name: value.text
+        for name, value in values.items()
+        if isinstance(value, Template) and any(secret in value.text for secret in job.secrets)
+    }
+    name = fetch.limits.realm
+    return Shared(
+        around.user_state,
+        realm_key("" if name else fetch.base_url, {} if name else credentials, name),
+        hashlib.sha256(str(around.layout.folder).encode()).hexdigest()[:32],
+        Clocks(time.monotonic, around.now, this_boot()),
+    )
 
 
 def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:

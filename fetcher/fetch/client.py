@@ -52,15 +52,18 @@ class Source(enum.Enum):
 class Client:
     """`async with Client(...)`: one session, one realm and one cache for every row of a run.
 
-    `cache` is None where the job keeps nothing; `tally` is told of every exchange.
+    `cache` is None where the job keeps nothing; `tally` is told of every exchange. `realm` is open, and shared with
+    others; without one the client has its own.
     """
 
-    def __init__(self, settings: Fetch, cache: Cache | None, retries: Retries, tally: Tally) -> None:
+    def __init__(
+        self, settings: Fetch, cache: Cache | None, retries: Retries, tally: Tally, *, realm: Realm | None = None
+    ) -> None:
         self._settings = settings
         self._cache = cache
         self._retries = retries
         self._tally = tally
-        self._realm = Realm(settings.limits, time.monotonic)
+        self._realm = realm or Realm(settings.limits, time.monotonic)
         self._reach = Reach()
 
     async def __aenter__(self) -> "Client":
@@ -98,7 +101,7 @@ class Client:
 
         async def attempt() -> Response:
             nonlocal attempts
-            async with self._started() as start:
+            async with self._started(request.cost) as start:
                 attempts += 1
                 self._tally.requests += 1
                 self._tally.retries += attempts > 1
@@ -125,19 +128,19 @@ class Client:
         return self._cache.find(request.key, self._retries.now() - keep)
 
     @asynccontextmanager
-    async def _started(self) -> AsyncIterator[Start]:
+    async def _started(self, cost: int) -> AsyncIterator[Start]:
         try:
-            async with self._realm.start(self._settings.retries.max_wait) as start:
+            async with self._realm.start(self._settings.retries.max_wait, cost) as start:
                 yield start
         except TooLong as wait:
-            raise Parked(str(wait), self._retries.now() + wait.wait_s) from wait
+            raise Parked(str(wait), 0.0 if wait.wait_s is None else self._retries.now() + wait.wait_s) from wait
 
     def _obeyed(self, response: Response) -> float | None:
         """The wait that the server asks for, in seconds; the whole realm keeps it, not this one request."""
         hint_s = retry_after_s(response, self._retries.now())
         wait_s = hint_s or (self._settings.retries.first_wait if response.status == TOO_MANY else 0.0)
         if wait_s:
-            self._realm.pace.cool_down(time.monotonic() + wait_s)
+            self._realm.cool_down(time.monotonic() + wait_s)
         return hint_s
 
     async def _left(
