@@ -174,6 +174,7 @@ class StartsLog:
                 raise OSError("a record was written in part")
             if os.fstat(self._file).st_nlink == 0:
                 self._go_over()
+                os.write(self._file, RECORD.pack(*record))
 
     def _follow(self) -> None:
         """Read what has been written since, and go over to the new file where another process has compacted it."""
