@@ -279,6 +279,28 @@ def test_a_day_is_used_to_its_last_and_not_beyond(limit, weights, is_shared):
         run_virtual(story(), here.clock)
 
 
+def test_a_clean_end_gives_back_what_it_had_in_hand():
+    """Shares are reserved by the hundredth; the next run has all of what was not sent."""
+
+    async def story():
+        async with here.realm(limits) as first:
+            await ask(first, here.clock, made)
+        async with here.realm(limits) as second:
+            while True:
+                try:
+                    async with second.start(0.0) as start:
+                        second.answered(start)
+                        made.append(0.0)
+                except TooLong:
+                    return
+
+    made: list[float] = []
+    limits = Limits(rate=("500/day",))
+    with machine() as here:
+        run_virtual(story(), here.clock)
+    assert len(made) == 500
+
+
 @pytest.mark.parametrize("jump_s", [86400.0, -86400.0])
 def test_a_wall_clock_that_jumps_gives_no_second_day(jump_s):
     """Whichever clock is right, its day is not exceeded."""
