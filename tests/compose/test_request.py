@@ -109,3 +109,19 @@ def test_equal_requests_and_no_others_have_equal_keys(one, other):
     section = {"url": "/", "query": {"a": "1"}}
     first, second = (asked({}, **(section | {"query": query})) for query in (one, other))
     assert (first.key == second.key) == (first.url == second.url)
+
+
+@pytest.mark.parametrize(("cost", "expected"), [(3, 3), ("{tokens}", 7), ("{tokens}0", 70)])
+def test_a_request_counts_for_what_the_job_or_the_row_says(cost, expected):
+    """One unless told; the answer is found again whatever it is."""
+    request = asked({"station": "a", "tokens": 7}, limits={"cost": cost})
+    assert request.cost == expected
+    assert asked({"station": "a"}).cost == 1
+    assert request.key == asked({"station": "a"}).key
+
+
+@pytest.mark.parametrize("tokens", [0, -1, 11, "many", 1.5, "²", None])
+def test_a_cost_that_no_window_holds_refuses_the_row(tokens):
+    """Nothing waits for ever."""
+    with pytest.raises(Refused):
+        asked({"station": "a", "tokens": tokens}, limits={"cost": "{tokens}", "rate": ["10/s", "20/day"]})
