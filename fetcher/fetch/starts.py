@@ -32,6 +32,7 @@ it had left, round trip. WEIGHT: 0, weight. COOL: until, 0. HORIZON: longest win
 
 Record = tuple[int, int, int, float, float]
 COMPACTED_BYTES = 1_000_000
+KEPT_S = 40 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,12 @@ class StartsLog:
         """Join the realm's processes, and learn of every start that still counts."""
         with told(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._life = opened(self._life_of(self.token))
-            fcntl.flock(self._life, fcntl.LOCK_EX)
             self._lock = opened(self.path.with_suffix(".lock"))
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             try:
+                self._sweep()
+                self._life = opened(self._life_of(self.token))
+                fcntl.flock(self._life, fcntl.LOCK_EX)
                 self._open_file()
                 self.end_those_of_the_gone()
                 self._compact()
@@ -136,6 +138,14 @@ class StartsLog:
                 at = start.at if start.has_left else now
                 self._append((ENDED, *key, at, now - at))
         self._follow()
+
+    def _sweep(self) -> None:
+        """Remove what the killed have left here, and the logs of realms that nobody has asked for long."""
+        for life in self.path.parent.glob(f"{self.path.stem}.*.alive"):
+            self._is_gone(int(life.name.split(".")[1], 16))
+        for log in self.path.parent.glob("*.log"):
+            if log != self.path and log.stat().st_mtime < self.clocks.wall() - KEPT_S:
+                log.unlink(missing_ok=True)
 
     def _life_of(self, token: int) -> Path:
         return self.path.with_name(f"{self.path.stem}.{token:016x}.alive")

@@ -196,6 +196,66 @@ def test_after_the_machine_has_started_anew_starts_count_by_the_walls_clock():
         assert arrived[2] >= 110.0
 
 
+PAUSES = st.lists(st.tuples(st.floats(0, 3), st.floats(0, 1)), min_size=1, max_size=25)
+LIMITS = st.builds(
+    Limits,
+    rate=st.lists(st.sampled_from(["1/s", "3/s", "4/10 s"]), min_size=1, max_size=2),
+    spacing=st.sampled_from([None, "2 s"]),
+    smooth=st.sampled_from([None, True, False]),
+    strict=st.booleans(),
+    concurrency=st.integers(1, 4),
+)
+
+
+@settings(max_examples=60)
+@given(LIMITS, PAUSES)
+def test_who_is_alone_starts_as_if_there_were_no_log(limits, requests):
+    """To share costs nobody a moment who shares with none: in the same order, at the same times."""
+
+    async def send(realm, number, way_s, started):
+        async with realm.start(float("inf")) as start:
+            started.append((number, here.clock.now()))
+            await asyncio.sleep(way_s)
+            realm.left(start)
+            await asyncio.sleep(way_s)
+            realm.answered(start)
+
+    async def story(realm, started):
+        began = here.clock.now()
+        async with realm, asyncio.TaskGroup() as group:
+            for number, (pause_s, way_s) in enumerate(requests):
+                await asyncio.sleep(pause_s)
+                group.create_task(send(realm, number, way_s, started))
+        return began
+
+    with machine() as here:
+        alone: list[tuple[int, float]] = []
+        shared: list[tuple[int, float]] = []
+        run_virtual(story(Realm(limits, here.clock.now), alone), here.clock)
+        here.clock = VirtualClock(1000.0)
+        run_virtual(story(here.realm(limits), shared), here.clock)
+    assert [number for number, _ in shared] == list(range(len(requests)))
+    assert shared == alone
+
+
+def test_what_is_over_is_removed():
+    """Marks of processes that were killed, at the realm's next start; logs that nobody has used for long, at any."""
+
+    async def story():
+        old = await here.realm(Limits(), "old").__aenter__()
+        await old.__aexit__(None, None, None)
+        kill(await here.realm(Limits()).__aenter__())
+        os.utime(here.folder / "starts" / "old.log", (NOW, NOW - 50 * 86400))
+        async with here.realm(Limits()):
+            left = {path.suffix for path in (here.folder / "starts").iterdir() if "old" in path.name}
+            assert left == {".lock"}
+            assert len(list((here.folder / "starts").glob("*.alive"))) == 1
+        assert list((here.folder / "starts").glob("*.alive")) == []
+
+    with machine() as here:
+        run_virtual(story(), here.clock)
+
+
 def test_an_unrelated_realm_never_waits():
     """One realm cools down for a day; the other's starts leave at once."""
 
@@ -387,3 +447,26 @@ def test_four_processes_share_a_window_also_when_one_is_killed(tmp_path):
     arrived = [float(line) for line in told]
     assert len(arrived) >= 28
     assert crowded(arrived, 20, 1.0) == []
+
+
+@pytest.mark.parametrize(("rate", "per_s"), [(10, 1.0), (6, 10.0), (100, 1.0)])
+def test_four_that_share_use_what_they_may(rate, per_s):
+    """At least 95 % of the limit, by a clock on which nothing is late: nobody sleeps while a start is allowed."""
+
+    async def keep_asking(realm):
+        async def one_after_another():
+            while here.clock.now() < 1000.0 + 100 * per_s:
+                await ask(realm, here.clock, arrived, 0.003)
+
+        async with realm:
+            await asyncio.gather(*(one_after_another() for _ in range(4)))
+
+    async def story():
+        await asyncio.gather(*(keep_asking(here.realm(limits)) for _ in range(4)))
+
+    arrived: list[float] = []
+    limits = Limits(rate=(f"{rate}/{per_s:g} s",))
+    with machine() as here:
+        run_virtual(story(), here.clock)
+    assert crowded(arrived, rate, per_s) == []
+    assert sum(at < 1000.0 + 100 * per_s for at in arrived) >= 0.95 * 100 * rate
