@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,10 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
         note_request_part(job, ledger)
         if not options.reparse:
             ledger.remember("parse", parsed_by)
-        around = Surroundings(layout, ledger, tally, time.time, random.Random(), asyncio.Event(), asyncio.Event())
+        around = Surroundings(
+            *(layout, ledger, tally, time.time, random.Random(), asyncio.Event(), asyncio.Event()),
+            user_state=user_state(layout, os.environ),
+        )
         stopped, number = asyncio.run(_run(job, options, around, watch))
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
@@ -108,6 +111,28 @@ def own_process() -> None:
 def layout_of(job: LoadedJob) -> Layout:
     """Where a job's files lie."""
     return Layout(job.write.folder, job.write.folder / ".fetcher")
+
+
+def user_state(layout: Layout, environ: Mapping[str, str]) -> Path:
+    """The folder that all jobs of the user share: `FETCHER_STATE`, or the system's place for such.
+
+    Where that cannot be written, as under a user without a home, it is the job's own: then it shares with none.
+    """
+    from platformdirs import user_state_path
+
+    told = environ.get("FETCHER_STATE", "")
+    folder = Path(told) if told else user_state_path("fetcher")
+    try:
+        if folder.is_absolute():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+    except OSError as error:
+        logger.debug("%s: %s", folder, error)
+    if told:
+        raise DiskFailed(f"FETCHER_STATE = {told}: expected the absolute path of a folder that can be written")
+    logger.warning("%s cannot be written: limits are not shared with other jobs; set FETCHER_STATE", folder)
+    return layout.state
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One composed HTTP request. An answer is kept, and found again, by the key.
+    """One composed HTTP request. An answer is kept, and found again, by the key; `cost` is what the rates count.
 
     `page` is 0 but where pages have the same URL and differ all the same. The `idempotency_key` tells the server a
     repetition from a second request; it is sent as a header and asks about nothing.
@@ -43,6 +43,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     page: int = 0
     idempotency_key: str = ""
+    cost: int = 1
 
     @property
     def key(self) -> str:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from os import cpu_count
+from pathlib import Path
 
 from fetcher.compose.pages import Place, following
 from fetcher.compose.request import compose, with_idempotency_key
@@ -25,8 +26,10 @@ from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
 from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.client import Client
+from fetcher.fetch.limits import Realm, Shared, realm_key
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
+from fetcher.fetch.starts import Clocks, this_boot
 from fetcher.job.fingerprints import fetch_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
@@ -37,6 +40,7 @@ from fetcher.parse.records import Parsed, Parsing, load, parse, parse_item
 from fetcher.read.dates import date_rows
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
+from fetcher.template import Template
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
 
@@ -162,6 +166,7 @@ def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:
 class Surroundings:
     """What a run gets from outside: its folders, its ledger, its counters, the time (epoch seconds), its chance.
 
+    `user_state` is the folder that all jobs of the user share; without one, this run knows of no other.
     Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
     """
 
@@ -172,6 +177,7 @@ class Surroundings:
     chance: random.Random
     drain: asyncio.Event
     stop: asyncio.Event
+    user_state: Path | None = None
 
 
 async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings) -> None:
@@ -222,7 +228,9 @@ async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, st
     retries = Retries(job.fetch.retries, around.chance, around.now)
     log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
     await stack.enter_async_context(log)
-    client = await stack.enter_async_context(Client(job.fetch, cache, retries, around.tally, log=log))
+    realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared_by(job, around)))
+    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
+    await stack.enter_async_context(client)
     parsing = parsing_of(job)
     engine = await stack.enter_async_context(
         Processes(
@@ -235,6 +243,26 @@ async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, st
     if parsing.function:
         engine.warm_up()
     return Stations(job, client, parsing, engine, writer.put_now, Owed())
+
+
+def shared_by(job: LoadedJob, around: Surroundings) -> Shared | None:
+    """What this run shares with all others of the user: the realm's starts and waits, the job's own counts."""
+    if around.user_state is None:
+        return None
+    fetch = job.fetch
+    values = {**{f"query {name}": value for name, value in fetch.query.items()}, **fetch.headers}
+    credentials = {
+        name: value.text
+        for name, value in values.items()
+        if isinstance(value, Template) and any(secret in value.text for secret in job.secrets)
+    }
+    name = fetch.limits.realm
+    return Shared(
+        around.user_state,
+        realm_key("" if name else fetch.base_url, {} if name else credentials, name),
+        hashlib.sha256(str(around.layout.folder).encode()).hexdigest()[:32],
+        Clocks(time.monotonic, around.now, this_boot()),
+    )
 
 
 def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:

@@ -20,6 +20,7 @@ from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import logs, sent_in
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Limits
+from fetcher.job.units import CalendarRate, Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import Ledger, LedgerView
 from fetcher.pipeline import CHUNK_ROWS, rows_of
@@ -129,18 +130,24 @@ def hits_among(errands: Sequence[Errand], job: LoadedJob, now: float) -> int:
 
 
 def length_s(limits: Limits, requests: int, latency_s: Callable[[], float]) -> float:
-    """How long so many requests take. A long run is simulated until its pace is steady, and no window is forgotten."""
-    simulated = min(
-        requests, max([SIMULATED, *(2 * rate.starts for rate in limits.rate if rate.starts < 10 * SIMULATED)])
-    )
+    """How long so many requests take, calendar windows aside. A long run is simulated until its pace is steady, and no
+    window is forgotten."""
+    rates = elapsed(limits)
+    enough = max([SIMULATED, *(2 * rate.starts for rate in rates if rate.starts < 10 * SIMULATED)])
+    simulated = min(requests, enough)
     ends: list[float] = []
     run_virtual(send_all(limits, simulated, latency_s, ends), clock := VirtualClock())
     rest = requests - simulated
     if not rest:
         return clock.now()
     steady_s = (ends[-1] - ends[simulated // 2]) / (simulated - 1 - simulated // 2)
-    by_windows = [(requests - 1) // rate.starts * rate.per_s for rate in limits.rate]
+    by_windows = [(requests - 1) // rate.starts * rate.per_s for rate in rates]
     return max([clock.now() + rest * steady_s, *by_windows])
+
+
+def elapsed(limits: Limits) -> list[Rate]:
+    """The windows that are no days or months of the calendar."""
+    return [rate for rate in limits.rate if isinstance(rate, Rate)]
 
 
 async def send_all(limits: Limits, requests: int, latency_s: Callable[[], float], ends: list[float]) -> None:
@@ -182,9 +189,13 @@ def plan_text(job: LoadedJob, found: Plan) -> str:
 
 def window_texts(limits: Limits, found: Plan) -> Iterator[str]:
     """How much of each window the run would use, on the whole."""
-    for rate in limits.rate:
+    for rate in elapsed(limits):
         allowed = max(rate.starts, found.quantile_s(0.5) / rate.per_s * rate.starts)
         yield f"{rate.starts}/{rate.per_s:g} s: {found.requests / allowed:.0%} used"
+    for quota in (rate for rate in limits.rate if isinstance(rate, CalendarRate)):
+        takes = math.ceil(found.requests / quota.starts)
+        share = f"{found.requests / quota.starts:.0%} used" if takes <= 1 else f"takes {takes:,} of them"
+        yield f"{quota.starts:,} a {quota.unit}: {share}"
 
 
 def time_text(seconds: float) -> str:

@@ -1,15 +1,17 @@
 """Whether a job's ledger and files tell the same story, and whether it kept its limits. Touches nothing."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fetcher.errors import Contradiction
 from fetcher.export import segment_lines
+from fetcher.fetch.calendars import period_of
 from fetcher.fetch.request_log import logs, sent_in
 from fetcher.job.load import LoadedJob
-from fetcher.job.units import Rate
+from fetcher.job.units import CalendarRate, Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.status import view
@@ -32,7 +34,10 @@ def problems(job: LoadedJob) -> Iterator[str]:
     yield from foreign_files(layout, names, segments)
     times = array("d", sorted(sent.at for log in logs(layout.state / "runs") for sent in sent_in(log)))
     for rate in job.fetch.limits.rate:
-        yield from rate_problems(rate, times)
+        if isinstance(rate, CalendarRate):
+            yield from calendar_problems(rate, job.fetch.limits.timezone, times)
+        else:
+            yield from rate_problems(rate, times)
 
 
 def rate_problems(rate: Rate, times: Sequence[float]) -> Iterator[str]:
@@ -44,6 +49,13 @@ def rate_problems(rate: Rate, times: Sequence[float]) -> Iterator[str]:
             when = datetime.fromtimestamp(first, UTC).isoformat(timespec="milliseconds")
             allowed = f"{rate.starts} in {rate.per_s:g} s are allowed"
             yield f"limits: {rate.starts + 1} requests left within {last - first:.3f} s from {when} on; {allowed}"
+
+
+def calendar_problems(rate: CalendarRate, timezone: str, times: Sequence[float]) -> Iterator[str]:
+    """Days or months in which more requests left than a rate allows."""
+    for name, sent in Counter(period_of(rate, timezone, at).name for at in times).items():
+        if sent > rate.starts:
+            yield f"limits: {sent:,} requests left on {name}; {rate.starts:,} are allowed"
 
 
 def count_problems(ledger: LedgerView, segments: list[Segment]) -> Iterator[str]:

@@ -1,7 +1,16 @@
-"""What every test shares: how Hypothesis behaves here."""
+"""What every test shares: how Hypothesis behaves here, and a state of the user's that is no user's."""
 
+import os
+
+import pytest
 from hypothesis import settings
 
 # A busy machine is slow, not wrong: no test may fail for the seconds it took.
 settings.register_profile("unhurried", deadline=None, print_blob=True)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def own_user_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows of another's waits and starts, nor does any touch those of who runs the tests."""
+    monkeypatch.setenv("FETCHER_STATE", str(tmp_path_factory.getbasetemp() / "user-state" / os.urandom(8).hex()))

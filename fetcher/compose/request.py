@@ -16,7 +16,8 @@ import msgspec
 
 from fetcher.compose.pages import FIRST, Place, parameters
 from fetcher.errors import Refused
-from fetcher.job.sections import Fetch
+from fetcher.job.sections import Fetch, Limits
+from fetcher.job.values import MOST_COST
 from fetcher.model import Request, Row
 from fetcher.template import Template, text_of
 
@@ -43,7 +44,8 @@ def compose(fetch: Fetch, row: Row, place: Place = FIRST) -> Request:
         headers = (*headers, ("Content-Type", "application/json"))
     # Two pages may have one URL: some servers count on their side.
     is_ambiguous = fetch.pages is not None and fetch.pages.kind == "cursor" and place.number > 1
-    return Request(fetch.method, url, headers, body, page=place.number if is_ambiguous else 0)
+    number = place.number if is_ambiguous else 0
+    return Request(fetch.method, url, headers, body, number, cost=composed_cost(fetch.limits, row))
 
 
 def composed_url(fetch: Fetch, row: Row, place: Place) -> str:
@@ -95,6 +97,17 @@ def composed_path(template: Template, row: Row) -> str:
         if FILLED in filled and segment in OTHER_PLACES:
             raise Refused(f"a part of the path '{template}' would be '{segment}', which names another resource")
     return quote(path, safe=ASCII)
+
+
+def composed_cost(limits: Limits, row: Row) -> int:
+    """What the request counts for in the rates: a whole number from 1 to the smallest rate's own."""
+    if isinstance(limits.cost, int):
+        return limits.cost
+    text = limits.cost.fill_text(row.values)
+    most = min((rate.starts for rate in limits.rate), default=MOST_COST)
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise Refused(f"its cost '{limits.cost}' would be {text!r}: expected a whole number from 1 to {most}")
+    return int(text)
 
 
 def header_value(name: str, template: Template, row: Row) -> str:

@@ -21,10 +21,11 @@ from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError, 
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
 from fetcher.fetch.hints import Hints, hints
-from fetcher.fetch.limits import Realm, Start, TooLong
+from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.reach import Reach
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
+from fetcher.fetch.windows import Start
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
 from fetcher.tally import Tally
@@ -70,18 +71,26 @@ class Source(enum.Enum):
 class Client:
     """`async with Client(...)`: one session, one realm and one cache for every row of a run.
 
-    `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange.
+    `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange. `realm` is open, and
+    shared with others; without one the client has its own.
     """
 
-    def __init__(
-        self, settings: Fetch, cache: Cache | None, retries: Retries, tally: Tally, *, log: RequestLog | None = None
+    def __init__(  # noqa: PLR0913  (what a client is made of)
+        self,
+        settings: Fetch,
+        cache: Cache | None,
+        retries: Retries,
+        tally: Tally,
+        *,
+        realm: Realm | None = None,
+        log: RequestLog | None = None,
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._retries = retries
         self._tally = tally
         self._log = log
-        self._realm = Realm(settings.limits, time.monotonic)
+        self._realm = realm or Realm(settings.limits, time.monotonic)
         self._reach = Reach()
         self._is_halted = False
 
@@ -136,7 +145,7 @@ class Client:
         return Fetched(response, asking.attempts)
 
     async def _attempt(self, asking: _Asking) -> Response:
-        async with self._started() as start:
+        async with self._started(asking.request.cost) as start:
             if self._is_halted:
                 await asyncio.Future()  # until it is cancelled
             asking.start = start
@@ -169,12 +178,12 @@ class Client:
         return self._cache.find(request.key, self._retries.now() - keep)
 
     @asynccontextmanager
-    async def _started(self) -> AsyncIterator[Start]:
+    async def _started(self, cost: int) -> AsyncIterator[Start]:
         try:
-            async with self._realm.start(self._settings.retries.max_wait) as start:
+            async with self._realm.start(self._settings.retries.max_wait, cost) as start:
                 yield start
         except TooLong as wait:
-            raise Parked(str(wait), self._retries.now() + wait.wait_s) from wait
+            raise Parked(str(wait), 0.0 if wait.wait_s is None else self._retries.now() + wait.wait_s) from wait
 
     def _obeyed(self, response: Response) -> Hints:
         """What the server says of waits; the whole realm keeps the wait, not this one request.
@@ -184,7 +193,7 @@ class Client:
         said = hints(response, self._settings.hints, self._retries.now())
         wait_s = said.wait_s or (self._settings.retries.first_wait if response.status == TOO_MANY else 0.0)
         if wait_s:
-            self._realm.pace.cool_down(time.monotonic() + wait_s)
+            self._realm.cool_down(time.monotonic() + wait_s)
         return said
 
     async def _left(

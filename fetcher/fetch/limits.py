@@ -1,206 +1,252 @@
-"""How fast a realm may be asked, and how many requests may be under way there.
+"""The realm: one thin shell around the windows, that waits.
 
-What lives here: the arithmetic of the windows (`Pace`, plain functions of the time it is told) and one thin shell
-that waits (`Realm`). What it must not know: requests, answers, retries.
-
-The rule: what counts is what the server sees, and it sees a start later than we made it. How much later lies between
-nothing and the round trip, so a start is held for the window's length, the headroom, and whatever its round trip took
-longer than the shortest one, up to a tenth of the window. A strict window trusts no shortest one and holds a start
-from its answer.
+A start is held back by what `windows` and `rations` say; here is only who waits for it, in which order, and for how
+long. What other processes do there comes through the shared log of starts.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Protocol
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+from urllib.parse import urlsplit
 
-from fetcher.job.units import Rate
+from fetcher.fetch.quotas import Quotas
+from fetcher.fetch.rations import Rations, RationSettings, UsedUp
+from fetcher.fetch.starts import Clocks, StartsLog
+from fetcher.fetch.windows import LARGEST_DELAY, Allowance, Pace, Start, WindowSettings, pace
 
-CATCH_UP = 0.25
-"""How much of one spacing a late start may be made up for. More bunches starts; none loses the timers' lateness."""
+TURN_S = 0.001
+"""Another process decides on its start meanwhile, which takes microseconds."""
 
-ROUND_TRIPS_KEPT = 100
-ROUND_TRIPS_TRUSTED = 10
-"""Fewer say nothing of the spread: the shortest of one round trip is that one, however long it was."""
+LOOK_S = 0.02
+"""How often a realm that waits looks for what other processes have written."""
 
-LARGEST_DELAY = 0.1
-"""A slow answer is taken for a slow way there up to this share of a window; beyond it, for a server that thinks."""
+LOOK_FOR_THE_GONE_S = 0.5
+KEPT_WAIT_S = 5.0
+"""Longer waits survive a power cut."""
 
 
-class LimitSettings(Protocol):
-    """The part of a job that says how fast."""
+class LimitSettings(WindowSettings, RationSettings, Protocol):
+    """The part of a job that says how fast, and how much."""
 
-    @property
-    def rate(self) -> Sequence[Rate]: ...
     @property
     def concurrency(self) -> int: ...
-    @property
-    def smooth(self) -> bool | None: ...
-    @property
-    def strict(self) -> bool: ...
-    @property
-    def headroom(self) -> float: ...
 
 
-@dataclass(slots=True, eq=False)
-class Start:
-    """One request on its way: when it left, and how long its answer took (None until it ends), in seconds.
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a realm shares with other runs: the user's folder, the realm's key, and the job's, for its hard stops."""
 
-    One that `has_left` not yet waits for a connection; the server sees nothing of it, and may see it at any time.
-    """
-
-    at: float
-    round_trip_s: float | None = None
-    has_left: bool = False
-
-
-@dataclass(slots=True)
-class Window:
-    """At most `rate.starts` arrivals in any `rate.per_s` seconds: an exact log of the last starts, oldest first."""
-
-    rate: Rate
-    headroom: float
-    is_smooth: bool
-    is_strict: bool = False
-    starts: deque[Start] = field(default_factory=deque)
-    next_even: float = float("-inf")
-
-    def ready_at(self, shortest_s: float) -> float:
-        """The earliest moment at which one more start keeps the window whole; infinity while only an answer tells."""
-        by_log = float("-inf")
-        if len(self.starts) >= self.rate.starts:
-            oldest = self.starts[0]
-            by_log = oldest.at + self._held_s() + self._delay_s(oldest, shortest_s)
-        return max(by_log, self.next_even) if self.is_smooth else by_log
-
-    def commit(self, start: Start) -> None:
-        """Count a start."""
-        if len(self.starts) >= self.rate.starts:
-            self.starts.popleft()
-        self.starts.append(start)
-        spacing = self._held_s() / self.rate.starts
-        self.next_even = max(self.next_even, start.at - CATCH_UP * spacing) + spacing
-
-    def _held_s(self) -> float:
-        return self.rate.per_s * (1 + self.headroom)
-
-    def _delay_s(self, start: Start, shortest_s: float) -> float:
-        if start.round_trip_s is None and not start.has_left:
-            return float("inf")
-        if self.is_strict:
-            return float("inf") if start.round_trip_s is None else start.round_trip_s
-        most = LARGEST_DELAY * self.rate.per_s
-        # The shortest may have been forgotten since: a delay below nothing would shorten the window.
-        return most if start.round_trip_s is None else min(most, max(0.0, start.round_trip_s - shortest_s))
-
-
-@dataclass(slots=True)
-class Pace:
-    """Every window of a realm at once, and the waits that its server asked for."""
-
-    windows: Sequence[Window]
-    cool_until: float = float("-inf")
-    round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS_KEPT))
-
-    def ready_at(self) -> float:
-        """The earliest moment for one more start; minus infinity when nothing holds it back."""
-        shortest_s = min(self.round_trips) if len(self.round_trips) >= ROUND_TRIPS_TRUSTED else 0.0
-        return max([self.cool_until, *(window.ready_at(shortest_s) for window in self.windows)])
-
-    def commit(self, now: float) -> Start:
-        """Count one start in every window."""
-        start = Start(now)
-        for window in self.windows:
-            window.commit(start)
-        return start
-
-    def left(self, start: Start, now: float) -> None:
-        """That start goes out only now: it had no connection until now, and the server saw nothing of it."""
-        start.at = now
-        start.has_left = True
-
-    def answered(self, start: Start, now: float) -> None:
-        """The first byte of the answer to that start is here."""
-        start.round_trip_s = now - start.at
-        self.round_trips.append(start.round_trip_s)
-
-    def ended(self, start: Start, now: float) -> None:
-        """That start has its answer, or will never have one; if it arrived at all, it was before now."""
-        if start.round_trip_s is None:
-            start.round_trip_s = now - start.at
-
-    def cool_down(self, until: float) -> None:
-        """No start before `until`; an earlier, longer wait stays."""
-        self.cool_until = max(self.cool_until, until)
-
-
-def pace(limits: LimitSettings) -> Pace:
-    """The windows that a job declares. Starts are spaced evenly above one a second unless the job says otherwise."""
-    return Pace(
-        [
-            Window(
-                rate,
-                limits.headroom,
-                is_smooth=rate.starts > rate.per_s if limits.smooth is None else limits.smooth,
-                is_strict=limits.strict,
-            )
-            for rate in limits.rate
-        ]
-    )
+    folder: Path
+    realm: str
+    job: str
+    clocks: Clocks
 
 
 class Realm:
-    """What a limit is about: an origin and a credential. Starts leave in the order in which they were asked for."""
+    """`async with Realm(...)`: what a limit is about, an origin and a credential.
 
-    def __init__(self, limits: LimitSettings, clock: Callable[[], float]) -> None:
+    Starts leave in the order in which they were asked for. Without `shared`, nobody else is known of, and what may
+    be used up is not counted.
+    """
+
+    def __init__(self, limits: LimitSettings, clock: Callable[[], float], shared: Shared | None = None) -> None:
         self.pace = pace(limits)
         self._clock = clock
         self._slots = asyncio.BoundedSemaphore(limits.concurrency)
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
+        self._shared = shared
+        self._log: StartsLog | None = None
+        self._rations: Rations | None = None
+        self._looked_at = float("-inf")
+        self._kept_waits: dict[str, float] = {}
+        self._saving: set[asyncio.Task[None]] = set()
+        if shared:
+            self._quotas = Quotas(shared.folder / "quotas.sqlite")
+            self._log = StartsLog(
+                shared.folder / "starts" / f"{shared.realm}.log", self.pace, horizon_s(self.pace), shared.clocks
+            )
+            began = shared.clocks.wall() - clock()
+            self._rations = Rations(
+                limits,
+                self._quotas,
+                shared.realm,
+                shared.job,
+                lambda: (shared.clocks.wall(), began + clock()),
+            )
+
+    async def __aenter__(self) -> Self:
+        if self._log and self._shared:
+            self._log.open()
+            wall = self._shared.clocks.wall()
+            until = await asyncio.to_thread(self._quotas.begun, self._shared.realm, wall)
+            self.pace.cool_down(self._clock() + until - wall)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._log:
+            self._log.close()
+        if self._rations:
+            await self._rations.close()
+        await asyncio.gather(*self._saving)
 
     @asynccontextmanager
-    async def start(self, max_wait_s: float) -> AsyncIterator[Start]:
+    async def start(self, max_wait_s: float, weight: int = 1) -> AsyncIterator[Start]:
         """Hold a slot from the permitted moment of one start to the end of the block, which tells of the answer.
 
         The slot is taken before the rate: the other order lets starts pile up behind a full house and leave at once.
-        Raises `TooLong` when the realm is cooling down for longer than `max_wait_s`; the caller parks its row.
+        Raises `TooLong` when the realm is closed for longer than `max_wait_s`; the caller parks its row.
         """
         async with self._slots:
             async with self._turn:
-                await self._permission(max_wait_s)
-                start = self.pace.commit(self._clock())
+                start = await self._permitted(max_wait_s, weight)
             try:
                 yield start
             finally:
+                is_news = start.round_trip_s is None
                 self.pace.ended(start, self._clock())
+                if self._log and is_news:
+                    self._log.ended(start)
                 self._news.set()
 
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""
         self.pace.left(start, self._clock())
+        if self._log:
+            self._log.left(start)
         self._news.set()
 
     def answered(self, start: Start) -> None:
         """The first byte of the answer to that start is here; whoever waits may have to wait for less."""
         self.pace.answered(start, self._clock())
+        if self._log:
+            self._log.ended(start)
         self._news.set()
 
-    async def _permission(self, max_wait_s: float) -> None:
-        while (wait_s := self.pace.ready_at() - (now := self._clock())) > 0:
-            if self.pace.cool_until - now > max_wait_s:
-                raise TooLong(self.pace.cool_until - now)
-            self._news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s if wait_s < float("inf") else None):
-                    await self._news.wait()
+    def settle(self, start: Start, cost: int) -> None:
+        """The answer tells what that start has cost; until now it counted for what the job says."""
+        before = start.weight
+        self.pace.settle(start, cost)
+        if self._log:
+            self._log.reweighed(start)
+        if self._rations:
+            self._rations.settle(before, cost)
+        self._news.set()
+
+    def cool_down(self, until: float) -> None:
+        """The server wants no start before `until` (monotonic seconds), whoever makes it."""
+        self.pace.cool_down(until)
+        if self._log:
+            self._log.cooled(until)
+        self._keep_wait("", self.pace.cool_until)
+
+    def told(self, allowance: Allowance) -> None:
+        """The server tells how many more starts it allows; the newest word by that name rules."""
+        self.pace.told(allowance)
+        if allowance.remaining < 1:
+            self._keep_wait(allowance.name, allowance.until)
+        elif allowance.name in self._kept_waits:
+            self._save_wait(allowance.name, self._clock())
+        self._news.set()
+
+    def _keep_wait(self, name: str, until: float) -> None:
+        if until - self._clock() > KEPT_WAIT_S and abs(until - self._kept_waits.get(name, 0.0)) > 1.0:
+            self._save_wait(name, until)
+
+    def _save_wait(self, name: str, until: float) -> None:
+        if self._shared:
+            self._kept_waits[name] = until
+            wall = self._shared.clocks.wall()
+            keeping = asyncio.to_thread(
+                self._quotas.keep_wait, self._shared.realm, name, wall, wall + until - self._clock()
+            )
+            self._saving.add(asyncio.ensure_future(keeping))
+
+    async def _permitted(self, max_wait_s: float, weight: int) -> Start:
+        while True:
+            self._check_words(max_wait_s)
+            if self._rations and not await self._has_rations(self._rations, max_wait_s, weight):
+                continue
+            with self._in_turn() as is_ours:
+                if is_ours and (wait_s := self.pace.ready_at(weight) - self._clock()) <= 0:
+                    if not self._rations or self._rations.take(weight):
+                        return self._made(weight)
+                    wait_s = 0.0
+            self._check_words(max_wait_s)
+            await self._wait(wait_s if is_ours else TURN_S, is_ours)
+
+    def _check_words(self, max_wait_s: float) -> None:
+        wait_s = self.pace.told_until() - self._clock()
+        if wait_s > max_wait_s:
+            raise TooLong(wait_s)
+
+    async def _has_rations(self, rations: Rations, max_wait_s: float, weight: int) -> bool:
+        """Whether there are; sits a short wait for them out."""
+        try:
+            await rations.ensure(weight)
+        except UsedUp as end:
+            if end.wait_s is None or end.wait_s > max_wait_s:
+                raise TooLong(end.wait_s, str(end)) from end
+            await asyncio.sleep(end.wait_s)
+            return False
+        return True
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[bool]:
+        """Whether no other process can make a start until the block ends."""
+        if not self._log:
+            yield True
+            return
+        with self._log.turn() as is_ours:
+            now = self._clock()
+            if is_ours and self._log.waits_for_strangers and now - self._looked_at >= LOOK_FOR_THE_GONE_S:
+                self._looked_at = now
+                self._log.end_those_of_the_gone()
+            yield is_ours
+
+    def _made(self, weight: int) -> Start:
+        start = self.pace.commit(self._clock(), weight)
+        if self._log:
+            self._log.made(start)
+        return start
+
+    async def _wait(self, wait_s: float, may_look: bool) -> None:
+        if may_look and self._log and self._log.waits_for_strangers:
+            wait_s = min(wait_s, LOOK_S)
+        self._news.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s if wait_s < float("inf") else None):
+                await self._news.wait()
 
 
 class TooLong(Exception):
-    """The realm is cooling down for `wait_s` more seconds."""
+    """The realm is closed for `wait_s` more seconds; None where only another job file opens it again."""
 
-    def __init__(self, wait_s: float) -> None:
+    def __init__(self, wait_s: float | None, message: str = "") -> None:
         self.wait_s = wait_s
-        super().__init__(f"the server asked for a wait of {wait_s:.0f} s")
+        super().__init__(message or f"the server asked for a wait of {wait_s:.0f} s")
+
+
+def horizon_s(windows: Pace) -> float:
+    """How long a start can hold another back."""
+    spans = [window.rate.per_s * (1 + window.headroom + LARGEST_DELAY) for window in windows.windows]
+    return max(spans, default=0.0)
+
+
+def realm_key(base_url: str, credentials: Mapping[str, str], name: str | None) -> str:
+    """What a realm is known by, 32 letters: its name, or the origin and the credential, which cannot be read out."""
+    if name is not None:
+        parts = ["name", name]
+    else:
+        where = urlsplit(base_url)
+        port = where.port or {"http": 80, "https": 443}.get(where.scheme, 0)
+        parts = ["origin", f"{where.scheme}://{where.hostname}:{port}"]
+        parts += [f"{key.lower()}: {value}" for key, value in sorted(credentials.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from fetcher.job.days import order_fault, parse_day, parse_step
 from fetcher.job.places import KeyPath
+from fetcher.job.units import parse_rate
 from fetcher.job.values import one_of_fault
 from fetcher.job.wording import guess, listed
 from fetcher.template import Template
@@ -14,7 +15,7 @@ _DEFAULT_STEP = "1 day"
 
 def rule_faults(tree: Mapping[str, object]) -> list[tuple[KeyPath, str]]:
     """(key path, message) of each broken rule; parts of the tree that cannot be read are passed over."""
-    return [*_slot_faults(tree), *_choice_faults(tree), *_order_faults(tree)]
+    return [*_slot_faults(tree), *_choice_faults(tree), *_order_faults(tree), *_cost_faults(tree)]
 
 
 def _slot_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
@@ -38,6 +39,7 @@ def _slot_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
 def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]:
     fetch = _table(tree, "fetch")
     entries: list[tuple[KeyPath, object]] = [(("fetch", "url"), fetch.get("url"))]
+    entries.append((("fetch", "limits", "cost"), _table(fetch, "limits").get("cost")))
     for section in ("query", "headers"):
         entries += [(("fetch", section, key), value) for key, value in _table(fetch, section).items()]
     entries += _leaves(fetch.get("json"), ("fetch", "json"))
@@ -75,6 +77,18 @@ def _order_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
         return
     if fault:
         yield ("read", "dates"), fault
+
+
+def _cost_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
+    limits = _table(_table(tree, "fetch"), "limits")
+    cost, rates = limits.get("cost"), limits.get("rate", ())
+    for written in rates if isinstance(rates, list) else [rates]:
+        try:
+            rate = parse_rate(written)
+        except ValueError:
+            continue
+        if isinstance(cost, int) and cost > rate.starts:
+            yield ("fetch", "limits", "cost"), f"is more than a whole window of the rate '{written}' allows"
 
 
 def _table(tree: Mapping[str, object], key: str) -> Mapping[str, object]:

@@ -12,7 +12,15 @@ from fetcher.job import addresses
 from fetcher.job.functions import FunctionRef, parse_function
 from fetcher.job.kinds import Kind, text_schema
 from fetcher.job.units import RATE_PATTERN, RateText, parse_rate
-from fetcher.job.values import parse_folder, parse_json_body, parse_json_path, parse_keep, parse_name
+from fetcher.job.values import (
+    parse_cost,
+    parse_folder,
+    parse_json_body,
+    parse_json_path,
+    parse_keep,
+    parse_name,
+    parse_realm,
+)
 from fetcher.template import Template
 
 
@@ -56,6 +64,8 @@ RatesText = Annotated[
     BeforeValidator(_as_list),
     WithJsonSchema({"anyOf": [_ONE_RATE, {"type": "array", "items": _ONE_RATE}]}),
 ]
+Cost = Annotated[int | Template, Kind(parse_cost, lambda: {"type": ["integer", "string"], "examples": [3, "{tokens}"]})]
+RealmName = Annotated[str, Kind(parse_realm, text_schema(r".{1,100}", "example-api"))]
 Keep = Annotated[
     Literal["none", "forever"] | float,
     Kind(parse_keep, lambda: {"type": "string", "examples": ["none", "forever", "1 day", "12 h"]}),

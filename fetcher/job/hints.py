@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, model_validator
 from fetcher.job.addresses import parse_header_name
 from fetcher.job.kinds import Kind, whole_number
 from fetcher.job.section import Section, written
-from fetcher.job.units import RateText, duration_between
+from fetcher.job.units import ElapsedRateText, duration_between
 from fetcher.job.values import parse_jmespath, parse_pattern
 
 ResetKind: TypeAlias = Literal["auto", "seconds", "milliseconds", "epoch", "epoch milliseconds", "duration", "date"]
@@ -57,7 +57,7 @@ class WindowRule(Section):
 
     remaining: _HeaderName | None = Field(default=None, description="Header with what is left.")
     filling: _HeaderName | None = Field(default=None, description="Header with how full a bucket is, as 'n/40'.")
-    refill: RateText | None = Field(default=None, description="How fast that bucket runs out, such as '2/s'.")
+    refill: ElapsedRateText | None = Field(default=None, description="How fast that bucket runs out, such as '2/s'.")
     reset: _HeaderName | None = Field(default=None, description="Header with when there is more again.")
     limit: _HeaderName | None = Field(default=None, description="Header with what is allowed in one window.")
     interval: _HeaderName | None = Field(default=None, description="Header with the length of that window.")

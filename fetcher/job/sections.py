@@ -10,6 +10,7 @@ from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_v
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
 from fetcher.job.entries import (
     BaseUrl,
+    Cost,
     Folder,
     Function,
     Headers,
@@ -19,6 +20,7 @@ from fetcher.job.entries import (
     Keep,
     QueryValue,
     RatesText,
+    RealmName,
     UrlPath,
 )
 from fetcher.job.hints import HintsSection
@@ -63,12 +65,34 @@ class Read(Section):
     dates: Dates = Field(description="A range of days: one request for each day, or for each window of days.")
 
 
+class Budget(Section):
+    """Money as a hard stop. Amounts count to the billionth of whatever they are in."""
+
+    cost_per_request: Annotated[float, number(1e-9, 10**6)] = Field(description="What one request costs.")
+    total: Annotated[float, number(0, 10**9)] = Field(description="What all requests of the job may cost together.")
+
+
 class Limits(Section):
     """How fast the API may be asked. Every limit holds at once."""
 
     rate: RatesText = Field(
         default=(),
-        description="Requests that may begin within a window: '6/10 s', '20/s', '600/min', or a list of them.",
+        description="Requests that may begin within a window: '6/10 s', '20/s', '5000/day', or a list of them.",
+    )
+    timezone: TimezoneText = written("UTC", "Time zone in which the API's day and month begin.")
+    spacing: Annotated[float, duration_between("1 ms", "1 day")] | None = Field(
+        default=None, description="Time between the starts of two requests, at least: '1 s'. Left out: none."
+    )
+    cost: Cost = Field(
+        default=1, description="What a request counts for in each rate: a whole number, or a slot such as '{tokens}'."
+    )
+    max_requests: Annotated[int, whole_number(1, 10**12)] | None = Field(
+        default=None, description="Requests that this job may send at all, over all its runs. Left out: no such limit."
+    )
+    budget: Budget | None = Field(default=None, description="Money that this job may spend at all, over all its runs.")
+    realm: RealmName | None = Field(
+        default=None,
+        description="Name of what the limits are about. Left out: the API's address and the credential.",
     )
     concurrency: Annotated[int, whole_number(1, 1000)] = Field(
         default=8, description="Requests that may be under way at once, from 1 to 1000."

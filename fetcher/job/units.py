@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fetcher.job.kinds import Kind, text_schema
 from fetcher.job.wording import shown
@@ -24,7 +24,7 @@ _BYTES = {
     **{"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
     **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
 }
-_CALENDAR = frozenset({"d", "day", "days", "w", "week", "weeks", "month", "months", "y", "year", "years"})
+_CALENDAR: dict[str, Literal["day", "month"]] = {"d": "day", "day": "day", "month": "month"}
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*")
 _RATE = re.compile(rf"\s*(-?{_NUMBER})\s*/\s*((?:{_NUMBER})?)\s*([A-Za-z]*)\s*")
@@ -32,10 +32,10 @@ _MOST_STARTS = 1_000_000
 _LONGEST_WINDOW_S = 86_400.0
 _A_TIME = "expected a time such as '30 s' or '2 min'"
 _A_SIZE = "expected a size such as '64 MB' or '8 MiB'"
-_A_RATE = "expected a rate such as '20/s', '600/min' or '6/10 s'"
+_A_RATE = "expected a rate such as '20/s', '6/10 s' or '5000/day'"
 _TIME_UNITS = "units are ms, s, min, h and day"
 _SIZE_UNITS = "units are B, kB, MB, GB, TB, KiB, MiB, GiB and TiB"
-_RATE_UNITS = "windows are counted in ms, s, min or h"
+_RATE_UNITS = "windows are counted in ms, s, min or h, or are one day or one month of the calendar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,14 @@ class Rate:
 
     starts: int
     per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRate:
+    """At most `starts` requests begin within one day or month of the calendar."""
+
+    starts: int
+    unit: Literal["day", "month"]
 
 
 def parse_duration(value: object) -> float:
@@ -71,25 +79,35 @@ def parse_size(value: object) -> int:
     return int(size)
 
 
-def parse_rate(value: object) -> Rate:
-    """`starts` in each window of `per_s` seconds. Raises ValueError saying what was expected."""
-    if isinstance(value, Rate):
+def parse_rate(value: object) -> Rate | CalendarRate:
+    """So many starts in each window of seconds, or of the calendar. Raises ValueError saying what was expected."""
+    if isinstance(value, Rate | CalendarRate):
         return value
     rate = _RATE.fullmatch(value) if isinstance(value, str) else None
     if rate is None:
         raise ValueError(f"{_A_RATE}, got {shown(value)}")
     amount, length, unit = rate.groups()
-    if unit.lower() in _CALENDAR:
-        raise ValueError(f"{_A_RATE}, got {shown(value)}; '{unit}' is not a window; {_RATE_UNITS}")
-    if unit not in _SECONDS:
+    if unit not in _SECONDS and unit not in _CALENDAR:
         raise ValueError(f"{_A_RATE}, got {shown(value)}, {_unit_fault(unit)}; {_RATE_UNITS}")
     starts = Decimal(amount)
     if starts != int(starts) or not 1 <= starts <= _MOST_STARTS:
         raise ValueError(f"{_A_RATE} with a whole number from 1 to {_MOST_STARTS} before the '/', got {shown(value)}")
+    if unit in _CALENDAR or unit == "days":
+        if unit not in _CALENDAR or Decimal(length or 1) != 1:
+            raise ValueError(f"{_A_RATE}, got {shown(value)}; a window of the calendar is one day or one month")
+        return CalendarRate(int(starts), _CALENDAR[unit])
     per_s = float(Decimal(length or 1) * _SECONDS[unit])
     if not 0.001 <= per_s <= _LONGEST_WINDOW_S:
         raise ValueError(f"{_A_RATE} with a window from 1 ms to 24 h, got {shown(value)}")
     return Rate(int(starts), per_s)
+
+
+def parse_elapsed_rate(value: object) -> Rate:
+    """`starts` in each window of `per_s` seconds. Raises ValueError for days and months of the calendar, too."""
+    rate = parse_rate(value)
+    if isinstance(rate, CalendarRate):
+        raise ValueError(f"{_A_RATE}, got {shown(value)}; a {rate.unit} of the calendar is no pace")
+    return rate
 
 
 def duration_between(least: str, most: str) -> Kind:
@@ -129,8 +147,13 @@ _DURATION_SCHEMA = text_schema(
     rf"\s*{_NUMBER}\s*(?:{'|'.join(_SECONDS)})\s*", "500 ms", "30 s", "2 min", "1 h", "1 day"
 )
 _SIZE_SCHEMA = text_schema(rf"\s*{_NUMBER}\s*(?:{'|'.join(_BYTES)})\s*", "64 MB", "8 MiB", "1 GB")
-_WINDOWS = "|".join(unit for unit in _SECONDS if unit not in _CALENDAR)
+_WINDOWS = "|".join([*(unit for unit in _SECONDS if unit not in {"d", "day", "days"}), *_CALENDAR])
 RATE_PATTERN = rf"\s*[0-9]+\s*/\s*(?:{_NUMBER})?\s*(?:{_WINDOWS})\s*"
 
-RateText = Annotated[Rate, Kind(parse_rate, text_schema(RATE_PATTERN, "6/10 s", "20/s", "600/min", "1000/h"))]
-"""A Rate, written as starts per window."""
+ElapsedRateText = Annotated[Rate, Kind(parse_elapsed_rate, text_schema(RATE_PATTERN, "2/s", "100/min"))]
+"""A Rate whose window is no day or month of the calendar."""
+
+RateText = Annotated[
+    Rate | CalendarRate, Kind(parse_rate, text_schema(RATE_PATTERN, "6/10 s", "20/s", "1000/h", "5000/day"))
+]
+"""A Rate or a CalendarRate, written as starts per window."""

@@ -10,6 +10,7 @@ from fetcher.job.units import parse_duration
 from fetcher.job.wording import listed, shown
 from fetcher.template import Template, read_template
 
+MOST_COST = 1_000_000
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -19,6 +20,28 @@ def parse_name(value: object) -> str:
         return value
     raise ValueError(
         f"expected a name of letters, digits, '.', '_' and '-', such as 'air-temperature', got {shown(value)}"
+    )
+
+
+def parse_realm(value: object) -> str:
+    """A name for a realm: any text that can be shown on one line."""
+    if isinstance(value, str) and value.strip() and len(value) <= 100 and value.isprintable():
+        return value
+    raise ValueError(f"expected a name of 1 to 100 characters, such as 'example-api', got {shown(value)}")
+
+
+def parse_cost(value: object) -> int | Template:
+    """What a request counts for: a whole number, or a template that a row fills with one."""
+    if isinstance(value, Template):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_COST:
+        return value
+    if isinstance(value, str):
+        template = Template.parse(value)
+        if template.slots:
+            return template
+    raise ValueError(
+        f"expected a whole number from 1 to {MOST_COST}, or a slot such as '{{tokens}}', got {shown(value)}"
     )
 
 

@@ -18,6 +18,8 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN = re.compile(rf"({_NAME})(?::-(.*))?", re.DOTALL)
 _SECRET = re.compile(rf"secret:({_NAME})")
 
+COST = ("fetch", "limits", "cost")
+
 
 @dataclass(slots=True)
 class Variables:
@@ -40,7 +42,7 @@ class Variables:
 
     def _fill_text(self, text: str, path: KeyPath) -> object:
         faults_before = len(self.faults)
-        is_template = path[:2] in TEMPLATED
+        is_template = path[:2] in TEMPLATED or path == COST
 
         def replaced(reference: re.Match[str]) -> str:
             value = self._value(reference, path)

@@ -255,3 +255,19 @@ def test_an_idempotency_key_is_the_same_in_every_process_and_version():
 def test_only_idempotent_and_keyed_requests_may_be_repeated(method, key, is_repeatable):
     """RFC 9110 section 9.2.2."""
     assert Request(method, "https://api.example.org/", idempotency_key=key).is_repeatable == is_repeatable
+
+
+@pytest.mark.parametrize(("cost", "expected"), [(3, 3), ("{tokens}", 7), ("{tokens}0", 70)])
+def test_a_request_counts_for_what_the_job_or_the_row_says(cost, expected):
+    """One unless told; the answer is found again whatever it is."""
+    request = asked({"station": "a", "tokens": 7}, limits={"cost": cost})
+    assert request.cost == expected
+    assert asked({"station": "a"}).cost == 1
+    assert request.key == asked({"station": "a"}).key
+
+
+@pytest.mark.parametrize("tokens", [0, -1, 11, "many", 1.5, "²", None])
+def test_a_cost_that_no_window_holds_refuses_the_row(tokens):
+    """Nothing waits for ever."""
+    with pytest.raises(Refused):
+        asked({"station": "a", "tokens": tokens}, limits={"cost": "{tokens}", "rate": ["10/s", "20/day"]})

@@ -8,7 +8,7 @@ import pytest
 
 from fetcher.errors import ApiDown, GaveUp, Parked, Refused
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.limits import CATCH_UP
+from fetcher.fetch.windows import CATCH_UP
 from fetcher.model import Request
 from fetcher.testing.air_temperature import day_body
 from fetcher.testing.server import Server, ServerOptions

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fetcher.fetch.limits import LARGEST_DELAY, Pace, Realm, Start, TooLong, Window, pace
+from fetcher.fetch.limits import Realm, TooLong
+from fetcher.fetch.windows import LARGEST_DELAY, Pace, Start, Window, pace
 from fetcher.job.sections import Limits
 from fetcher.job.units import Rate
 from fetcher.testing.clock import VirtualClock, run_virtual

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.job.units import Rate, parse_duration, parse_rate, parse_size
+from fetcher.job.units import CalendarRate, Rate, parse_duration, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ def test_a_size_counts_thousands_unless_its_unit_has_an_i(text, size):
         ("600/min", Rate(600, 60.0)),
         ("1000 / h", Rate(1000, 3600.0)),
         ("10/24 h", Rate(10, 86400.0)),
+        ("5000/day", CalendarRate(5000, "day")),
+        ("90000 / month", CalendarRate(90000, "month")),
     ],
 )
 def test_a_rate_is_starts_per_window(text, rate):
@@ -76,8 +78,9 @@ def test_whatever_stands_there_is_read_or_said_to_be_wrong(value):
         (parse_rate, "1.5/s", "with a whole number from 1 to 1000000 before the '/'"),
         (parse_rate, "6/0 s", "with a window from 1 ms to 24 h"),
         (parse_rate, "6/10", "which has no unit"),
-        (parse_rate, "5000/day", "'day' is not a window; windows are counted in ms, s, min or h"),
-        (parse_rate, "5000/2 days", "'days' is not a window"),
+        (parse_rate, "5000/2 days", "a window of the calendar is one day or one month"),
+        (parse_rate, "5000/2 day", "a window of the calendar is one day or one month"),
+        (parse_rate, "5000/week", "whose unit 'week' is unknown; windows are counted in ms, s, min or h"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_was_expected(parse, value, message):

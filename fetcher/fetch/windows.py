@@ -1,0 +1,209 @@
+"""The arithmetic of the limits: plain functions of the time they are told.
+
+What lives here: windows, waits and allowances, and the earliest moment for one more start. What it must not know:
+tasks, files, other processes, requests.
+
+The rule: what counts is what the server sees, and it sees a start later than we made it. How much later lies between
+nothing and the round trip, so a start is held for the window's length, the headroom, and whatever its round trip took
+longer than the shortest one, up to a tenth of the window. A strict window trusts no shortest one and holds a start
+from its answer.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fetcher.job.units import CalendarRate, Rate
+
+CATCH_UP = 0.25
+"""How much of one spacing a late start may be made up for. More bunches starts; none loses the timers' lateness."""
+
+ROUND_TRIPS_KEPT = 100
+ROUND_TRIPS_TRUSTED = 10
+"""Fewer say nothing of the spread: the shortest of one round trip is that one, however long it was."""
+
+LARGEST_DELAY = 0.1
+"""A slow answer is taken for a slow way there up to this share of a window; beyond it, for a server that thinks."""
+
+FOR_EVER = float("inf")
+
+
+class WindowSettings(Protocol):
+    """The part of a job that says how fast."""
+
+    @property
+    def rate(self) -> Sequence[Rate | CalendarRate]: ...
+    @property
+    def spacing(self) -> float | None: ...
+    @property
+    def smooth(self) -> bool | None: ...
+    @property
+    def strict(self) -> bool: ...
+    @property
+    def headroom(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A server's word: no more than `remaining` further starts before `until` (monotonic seconds).
+
+    The newest word for a name rules. It holds besides the declared limits and never raises one.
+    """
+
+    name: str
+    remaining: int
+    until: float
+
+
+@dataclass(slots=True, eq=False)
+class Start:
+    """One request on its way: when it left, and how long its answer took (None until it ends), in seconds.
+
+    One that `has_left` not yet waits for a connection; the server sees nothing of it, and may see it at any time.
+    `weight` is what it counts for in a window, `number` its place among all starts.
+    """
+
+    at: float
+    round_trip_s: float | None = None
+    has_left: bool = False
+    weight: int = 1
+    number: int = 0
+
+
+@dataclass(slots=True)
+class Window:
+    """At most `rate.starts` arrivals in any `rate.per_s` seconds: an exact log of the last starts, oldest first.
+
+    Arrivals count by their weight, unless `is_weighted` is false.
+    """
+
+    rate: Rate
+    headroom: float
+    is_smooth: bool
+    is_strict: bool = False
+    is_weighted: bool = True
+    starts: deque[Start] = field(default_factory=deque)
+    held: int = 0
+    next_even: float = float("-inf")
+
+    def ready_at(self, shortest_s: float, weight: int = 1) -> float:
+        """The earliest moment at which one more start keeps the window whole; infinity while only an answer tells."""
+        ready = self.next_even if self.is_smooth else float("-inf")
+        room = self.rate.starts - (weight if self.is_weighted else 1)
+        held = self.held
+        for start in self.starts:
+            if held <= room:
+                break
+            ready = max(ready, start.at + self._held_s() + self._delay_s(start, shortest_s))
+            held -= self._weight(start)
+        return ready
+
+    def commit(self, start: Start) -> None:
+        """Count a start."""
+        weight = self._weight(start)
+        self.starts.append(start)
+        self.held += weight
+        # What is beyond the newest `rate.starts` can hold nothing back any more.
+        while self.held - self._weight(self.starts[0]) >= self.rate.starts:
+            self.held -= self._weight(self.starts.popleft())
+        spacing = self._held_s() / self.rate.starts
+        self.next_even = max(self.next_even, start.at - CATCH_UP * spacing) + spacing * weight
+
+    def reweigh(self, start: Start, weight: int) -> None:
+        """That start turns out to weigh something else; to be told before its weight is changed."""
+        if self.is_weighted and self.starts and start.number >= self.starts[0].number:
+            self.held += weight - start.weight
+
+    def _weight(self, start: Start) -> int:
+        return start.weight if self.is_weighted else 1
+
+    def _held_s(self) -> float:
+        return self.rate.per_s * (1 + self.headroom)
+
+    def _delay_s(self, start: Start, shortest_s: float) -> float:
+        if start.round_trip_s is None and not start.has_left:
+            return FOR_EVER
+        if self.is_strict:
+            return FOR_EVER if start.round_trip_s is None else start.round_trip_s
+        most = LARGEST_DELAY * self.rate.per_s
+        # The shortest may have been forgotten since: a delay below nothing would shorten the window.
+        return most if start.round_trip_s is None else min(most, max(0.0, start.round_trip_s - shortest_s))
+
+
+@dataclass(slots=True)
+class Pace:
+    """Every window of a realm at once, the waits that its server asked for, and the allowances that it told of."""
+
+    windows: Sequence[Window]
+    cool_until: float = float("-inf")
+    round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS_KEPT))
+    allowances: dict[str, Allowance] = field(default_factory=dict)
+    made: int = 0
+
+    def ready_at(self, weight: int = 1) -> float:
+        """The earliest moment for one more start; minus infinity when nothing holds it back."""
+        shortest_s = min(self.round_trips) if len(self.round_trips) >= ROUND_TRIPS_TRUSTED else 0.0
+        return max([self.told_until(), *(window.ready_at(shortest_s, weight) for window in self.windows)])
+
+    def told_until(self) -> float:
+        """Until when the server's own words allow no start."""
+        spent = (told.until for told in self.allowances.values() if told.remaining < 1)
+        return max([self.cool_until, *spent])
+
+    def commit(self, now: float, weight: int = 1) -> Start:
+        """Count one start in every window, and in every allowance."""
+        self.made += 1
+        start = Start(now, weight=weight, number=self.made)
+        for window in self.windows:
+            window.commit(start)
+        for told in [told for told in self.allowances.values() if told.until > now]:
+            self.allowances[told.name] = Allowance(told.name, told.remaining - 1, told.until)
+        return start
+
+    def left(self, start: Start, now: float) -> None:
+        """That start goes out only now: it had no connection until now, and the server saw nothing of it."""
+        start.at = now
+        start.has_left = True
+
+    def answered(self, start: Start, now: float) -> None:
+        """The first byte of the answer to that start is here."""
+        start.round_trip_s = now - start.at
+        self.round_trips.append(start.round_trip_s)
+
+    def ended(self, start: Start, now: float) -> None:
+        """That start has its answer, or will never have one; if it arrived at all, it was before now."""
+        if start.round_trip_s is None:
+            start.round_trip_s = now - start.at
+
+    def settle(self, start: Start, weight: int) -> None:
+        """That start has cost something else than was thought before it left."""
+        for window in self.windows:
+            window.reweigh(start, weight)
+        start.weight = weight
+
+    def cool_down(self, until: float) -> None:
+        """No start before `until`; an earlier, longer wait stays."""
+        self.cool_until = max(self.cool_until, until)
+
+    def told(self, allowance: Allowance) -> None:
+        """The server's newest word by that name."""
+        self.allowances[allowance.name] = allowance
+
+
+def pace(limits: WindowSettings) -> Pace:
+    """The windows that a job declares. Starts are spaced evenly above one a second unless the job says otherwise."""
+    windows = [
+        Window(
+            rate,
+            limits.headroom,
+            is_smooth=rate.starts > rate.per_s if limits.smooth is None else limits.smooth,
+            is_strict=limits.strict,
+        )
+        for rate in limits.rate
+        if isinstance(rate, Rate)
+    ]
+    if limits.spacing:
+        apart = Rate(1, limits.spacing)
+        windows.append(Window(apart, limits.headroom, False, is_strict=limits.strict, is_weighted=False))
+    return Pace(windows)

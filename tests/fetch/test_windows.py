@@ -1,0 +1,144 @@
+"""The arithmetic of windows, weights and allowances, by a clock that is moved by hand."""
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.fetch.calendars import EDGE_S, period_of, periods_of
+from fetcher.fetch.windows import Allowance, Pace, Window, pace
+from fetcher.job.sections import Limits
+from fetcher.job.units import CalendarRate, Rate
+
+A_BIT_S = 1e-6
+WEIGHTS = st.lists(st.tuples(st.integers(1, 5), st.floats(0, 4)), min_size=1, max_size=40)
+ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia"])
+MOMENTS = st.floats(0, 4e9)
+
+
+def sent(windows, weights):
+    """(when, weight) of starts that are made as soon as they may be, each after a pause, and answered at once."""
+    now, made = 0.0, []
+    for weight, pause_s in weights:
+        now = max(now + pause_s, windows.ready_at(weight))
+        start = windows.commit(now, weight)
+        windows.left(start, now)
+        windows.answered(start, now)
+        made.append((now, weight))
+    return made
+
+
+@given(st.lists(st.builds(Rate, st.integers(5, 9), st.sampled_from([0.5, 2.0, 7.0])), min_size=1, max_size=3), WEIGHTS)
+def test_no_window_holds_more_weight_than_its_rate(rates, weights):
+    """A start that weighs three counts for three, in every window."""
+    made = sent(pace(Limits(rate=rates, headroom=0.0, smooth=False)), weights)
+    for rate in rates:
+        for at, _ in made:
+            within = sum(weight for when, weight in made if at <= when < at + rate.per_s - A_BIT_S)
+            assert within <= rate.starts
+
+
+@given(st.builds(Rate, st.integers(5, 9), st.sampled_from([0.5, 2.0])), WEIGHTS)
+def test_a_start_that_fits_is_not_kept_waiting(rate, weights):
+    """Where a start had to wait, an instant earlier would have been too much."""
+    windows = pace(Limits(rate=(rate,), headroom=0.0, smooth=False))
+    now = 0.0
+    made: list[tuple[float, int]] = []
+    for weight, pause_s in weights:
+        asked = now + pause_s
+        now = max(asked, windows.ready_at(weight))
+        if now > asked:
+            before = now - A_BIT_S
+            assert weight + sum(w for when, w in made if when > before - rate.per_s) > rate.starts
+        start = windows.commit(now, weight)
+        windows.left(start, now)
+        windows.answered(start, now)
+        made.append((now, weight))
+
+
+@given(st.integers(1, 5), st.integers(0, 9))
+def test_what_an_answer_tells_of_its_cost_takes_the_place_of_what_was_thought(thought, told):
+    """Settled upwards the next start waits; downwards there is room for more."""
+    windows = pace(Limits(rate=("10/10 s",), headroom=0.0, smooth=False))
+    start = windows.commit(0.0, thought)
+    windows.answered(start, 0.0)
+    windows.settle(start, told)
+    assert windows.ready_at(10 - told) <= 0.0
+    if told:
+        assert windows.ready_at(10 - told + 1) == 10.0
+
+
+def test_spacing_counts_starts_and_not_their_weight():
+    """`spacing = "1 s"`: a start a second, whatever it weighs."""
+    windows = pace(Limits(spacing="1 s", headroom=0.0))
+    made = sent(windows, [(5, 0.0), (1, 0.0), (3, 0.2)])
+    assert [at for at, _ in made] == [0.0, 1.0, 2.0]
+
+
+@given(st.integers(0, 5), st.floats(1, 100))
+def test_an_allowance_lets_so_many_starts_through_until_it_ends(remaining, until):
+    """After the last of them nothing starts before `until`; then the declared limits alone rule."""
+    windows = Pace([])
+    windows.told(Allowance("daily", remaining, until))
+    made = sent(windows, [(1, 0.0)] * (remaining + 3))
+    assert sum(at < until for at, _ in made) == remaining
+    assert [at for at, _ in made[remaining:]] == [until] * 3
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(1, 100)), min_size=1))
+def test_the_newest_word_by_a_name_rules(words):
+    """Also when it allows more, or ends sooner; another name's stays."""
+    windows = Pace([])
+    windows.told(Allowance("other", 0, 50.0))
+    for remaining, until in words:
+        windows.told(Allowance("daily", remaining, until))
+    remaining, until = words[-1]
+    assert windows.ready_at() == max(50.0, until if remaining == 0 else 0.0)
+
+
+@given(st.integers(1, 9), st.integers(0, 10**15))
+def test_no_allowance_raises_a_declared_limit(starts, remaining):
+    """A server may say what it likes."""
+    windows = pace(Limits(rate=(Rate(starts, 10.0),), headroom=0.0, smooth=False))
+    windows.told(Allowance("daily", remaining, 1e9))
+    assert sum(at < 10.0 for at, _ in sent(windows, [(1, 0.0)] * 12)) <= starts
+
+
+def test_a_window_that_others_overfilled_lets_nobody_in_before_its_time():
+    """Another job of the realm may declare more than this one: every start counts all the same."""
+    window = Window(Rate(3, 10.0), 0.0, is_smooth=False)
+    others = Pace([window])
+    for at in range(8):
+        others.answered(others.commit(float(at)), float(at))
+    assert window.ready_at(0.0) == 15.0
+
+
+@given(st.sampled_from(["day", "month"]), ZONES, MOMENTS)
+def test_a_period_ends_when_the_next_begins(unit, zone, moment):
+    """At the end its name changes, not before; local midnight, also where clocks change."""
+    rate = CalendarRate(1, unit)
+    period = period_of(rate, zone, moment)
+    assert moment < period.ends <= moment + (32 if unit == "month" else 1.2) * 86400
+    assert period_of(rate, zone, period.ends - 0.001) == period
+    following = period_of(rate, zone, period.ends)
+    assert following.name != period.name
+    local = datetime.fromtimestamp(period.ends, UTC).astimezone(ZoneInfo(zone))
+    assert f"{local:%Y-%m-%d}" in following.name or f"{local:%Y-%m}" in following.name
+
+
+@pytest.mark.parametrize(("day", "hours"), [((2024, 3, 31), 23), ((2024, 10, 27), 25), ((2024, 6, 1), 24)])
+def test_days_on_which_clocks_change_have_their_own_length(day, hours):
+    """23 and 25 hours in Berlin."""
+    begins = datetime.combine(date(*day), time(), tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    assert period_of(CalendarRate(1, "day"), "Europe/Berlin", begins).ends - begins == hours * 3600
+
+
+def test_a_start_at_midnight_counts_on_both_days():
+    """It may arrive on either; and where two clocks differ by a day, on the day of each."""
+    rate, midnight = CalendarRate(1, "day"), datetime(2024, 5, 2, tzinfo=UTC).timestamp()
+    near = [period.name for period in periods_of(rate, "UTC", [midnight - EDGE_S / 2])]
+    assert near == ["day 2024-05-01 UTC", "day 2024-05-02 UTC"]
+    assert len(periods_of(rate, "UTC", [midnight + 60])) == 1
+    assert len(periods_of(rate, "UTC", [midnight + 60, midnight + 60 - 86400])) == 2
