@@ -238,6 +238,27 @@ def test_who_is_alone_starts_as_if_there_were_no_log(limits, requests):
     assert shared == alone
 
 
+def test_what_is_written_while_the_log_is_compacted_is_not_lost(monkeypatch):
+    """Answers are written without the lock, so also between the copy and its taking the old file's place."""
+
+    async def story():
+        async with here.realm(limits) as first, first.start(1.0) as start:
+            rename = Path.rename
+
+            def answered_meanwhile(old: Path, new: Path) -> Path:
+                first.left(start)
+                first.answered(start)
+                return rename(old, new)
+
+            monkeypatch.setattr(Path, "rename", answered_meanwhile)
+            async with here.realm(limits) as second, second.start(60.0):
+                return here.clock.now()
+
+    limits = Limits(rate=("1/10 s",), headroom=0.0, strict=True)
+    with machine() as here:
+        assert run_virtual(story(), here.clock) == pytest.approx(1010.0, abs=0.1)
+
+
 def test_what_is_over_is_removed():
     """Marks of processes that were killed, at the realm's next start; logs that nobody has used for long, at any."""
 
