@@ -20,8 +20,9 @@ from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.load import load_job as read_job
 from fetcher.ledger import Ledger
+from fetcher.listing import requests_seen
 from fetcher.model import RowState
-from fetcher.pipeline import Surroundings, requests_seen, run_pipeline
+from fetcher.pipeline import Surroundings, run_pipeline
 from fetcher.redaction import redacted
 from fetcher.selection import PARSED, RunOptions
 from fetcher.tally import Tally

@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from os import cpu_count
@@ -30,21 +29,19 @@ from fetcher.fetch.limits import Realm, Shared, realm_key
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.fetch.starts import Clocks, this_boot
-from fetcher.job.fingerprints import fetch_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
-from fetcher.ledger import Ledger, LedgerView
+from fetcher.ledger import Ledger
+from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState, Value
 from fetcher.parse.pages import PagePaths
 from fetcher.parse.records import Parsed, Parsing, load, parse, parse_item
-from fetcher.read.dates import date_rows
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
 from fetcher.template import Template
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
 
-CHUNK_ROWS = 200
 LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
 
@@ -265,13 +262,6 @@ def shared_by(job: LoadedJob, around: Surroundings) -> Shared | None:
     )
 
 
-def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:
-    """The job's rows at a time (epoch seconds), under the keys that the ledger knows them by."""
-    generation = generation_of(ledger, fetch_fingerprint(job))
-    for row in date_rows(job.read.dates, datetime.fromtimestamp(now, UTC)):
-        yield row if generation == 1 else row._replace(key=f"{row.key}#{generation}")
-
-
 async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
     """Feed the carriers until every errand has its outcome with the writer."""
     carriers = 2 * stations.job.fetch.limits.concurrency + SPARE_CARRIERS  # as many again wait, parse or hand over
@@ -332,20 +322,6 @@ async def errands_of(
                     yield errand_of(row, asked, standing, fetch)
         await asyncio.sleep(0)
     tally.is_read_whole = True
-
-
-def generation_of(ledger: LedgerView, fingerprint: str) -> int:
-    """Which number the request part of the job has among all that this ledger has seen, from 1.
-
-    Rows of another request are other rows: from the second generation on their keys end in `#2`, `#3`, ...
-    """
-    known = requests_seen(ledger)
-    return known.index(fingerprint) + 1 if fingerprint in known else len(known) + 1
-
-
-def requests_seen(ledger: LedgerView) -> list[str]:
-    """The fingerprints of every request part that rows were fetched by, oldest first."""
-    return (ledger.remembered("fetch") or "").split()
 
 
 def parsing_of(job: LoadedJob) -> Parsing:

@@ -23,7 +23,7 @@ from fetcher.job.sections import Limits
 from fetcher.job.units import CalendarRate, Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import Ledger, LedgerView
-from fetcher.pipeline import CHUNK_ROWS, rows_of
+from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.status import with_standings
 from fetcher.testing.clock import VirtualClock, run_virtual

@@ -9,8 +9,8 @@ from fetcher.errors import Contradiction
 from fetcher.job.load import LoadedJob
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
+from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Row, RowState, Standing
-from fetcher.pipeline import CHUNK_ROWS, rows_of
 from fetcher.progress import REASONS_SHOWN, local_time, on_screen
 
 GAPS_SHOWN = 20

@@ -10,8 +10,8 @@ from fetcher.compose.request import compose
 from fetcher.fetch.cache import Cache
 from fetcher.job.sections import Limits
 from fetcher.launch import layout_of
+from fetcher.listing import rows_of
 from fetcher.model import Response, RowState
-from fetcher.pipeline import rows_of
 from fetcher.plan import GUESSED_S, START_S, elapsed, length_s, plan, plan_text
 from fetcher.status import view
 from tests.settled_jobs import NOW, done, failed, job_in, settle
