@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fetcher.errors import Busy, Contradiction, DiskFailed, Fault, FetcherError, JobError
+from fetcher.fetch.budget import Budget
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.load import load_job as read_job
@@ -81,10 +82,12 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
         around = Surroundings(
             *(layout, ledger, tally, time.time, random.Random(), asyncio.Event(), asyncio.Event()),
             user_state=user_state(layout, os.environ),
+            budget=Budget.from_text(ledger.remembered("retry budget")),
         )
         stopped, number = asyncio.run(_run(job, options, around, watch))
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
+        ledger.remember("retry budget", around.budget.as_text())
         if options.reparse and not (stopped or number or around.drain.is_set() or tally.not_kept):
             ledger.remember("parse", parsed_by)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from os import cpu_count
@@ -23,8 +23,12 @@ from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.engines.processes import Processes
 from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
 from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
+from fetcher.fetch.adaptive import Adaptive
+from fetcher.fetch.breaker import Breaker
+from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.client import Client
+from fetcher.fetch.health import Health
 from fetcher.fetch.limits import Realm, Shared, realm_key
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
@@ -163,7 +167,8 @@ def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:
 class Surroundings:
     """What a run gets from outside: its folders, its ledger, its counters, the time (epoch seconds), its chance.
 
-    `user_state` is the folder that all jobs of the user share; without one, this run knows of no other.
+    `user_state` is the folder that all jobs of the user share; without one, this run knows of no other. `budget` is
+    what earlier runs have left of the job's retries.
     Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
     """
 
@@ -175,6 +180,7 @@ class Surroundings:
     drain: asyncio.Event
     stop: asyncio.Event
     user_state: Path | None = None
+    budget: Budget = field(default_factory=Budget)
 
 
 async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings) -> None:
@@ -222,10 +228,12 @@ async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, st
     cache = None
     if job.fetch.cache.keep != "none":
         cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
-    retries = Retries(job.fetch.retries, around.chance, around.now)
+    retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
     log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
     await stack.enter_async_context(log)
-    realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared_by(job, around)))
+    realm = await stack.enter_async_context(
+        Realm(job.fetch.limits, time.monotonic, shared_by(job, around), health_of(job, around))
+    )
     client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
     await stack.enter_async_context(client)
     parsing = parsing_of(job)
@@ -240,6 +248,13 @@ async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, st
     if parsing.function:
         engine.warm_up()
     return Stations(job, client, parsing, engine, writer.put_now, Owed())
+
+
+def health_of(job: LoadedJob, around: Surroundings) -> Health:
+    """What is watched of the API."""
+    retries, limits = job.fetch.retries, job.fetch.limits
+    breaker = Breaker(retries.first_wait, retries.longest_wait, around.chance)
+    return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))
 
 
 def shared_by(job: LoadedJob, around: Surroundings) -> Shared | None:

@@ -4,9 +4,9 @@
     open    ── its wait is over: the next call is the probe ──►  half-open, one call at a time
     half-open  ── the probe is answered ──►  closed          ── it fails ──►  open, for about twice as long
 
-What must stay true: a realm that is dead from the beginning gets no more than `TRIALS` calls before it is open; one
-that fails a fifth of its calls by chance stays closed (12 in a row: once in 300 million calls); no call that began
-before it opened changes anything afterwards, however late it times out.
+What must stay true: a realm that is dead from the beginning gets no more than `TRIALS` calls, or those that were under
+way when the first of them failed; one that fails a fifth of its calls by chance stays closed (12 in a row: once in
+300 million calls); no call that began before it opened changes anything afterwards, however late it times out.
 """
 
 import enum
@@ -25,7 +25,6 @@ LONGEST_WAIT_IF_BROKEN_S = 4.0
 
 PATIENCE_S = 3600.0
 PATIENCE_UNPROVEN_S = 120.0
-PATIENCE_PRESSED_S = 5.0
 
 
 class Sign(enum.Enum):
@@ -97,19 +96,15 @@ class Breaker:
         """The earliest moment for one more call: minus infinity when now, infinity when only a call's end tells."""
         if self.opened_at is not None:
             return self.probe_at if self.probe is None else float("inf")
-        is_doubtful = not self.is_proven or self.failures >= DOUBTFUL_AFTER
+        is_doubtful = self.failures >= (DOUBTFUL_AFTER if self.is_proven else 1)
         return float("inf") if is_doubtful and self.failures + self.under_way >= TRIALS else float("-inf")
 
-    def hopeless_at(self, is_pressed: bool) -> float:
-        """The moment from which a call that is not ready should not wait any longer; its row gives up for this run.
-
-        `is_pressed` where the run has something better to do than to wait: other realms to ask, or its end.
-        """
+    def hopeless_at(self) -> float:
+        """The moment from which a call that is not ready should not wait any longer."""
         if self.opened_at is None:
             return float("inf")
         is_somebody_there = self.is_proven or self.last_failure is not Sign.BAD
-        patience_s = PATIENCE_S if is_somebody_there else PATIENCE_UNPROVEN_S
-        return self.opened_at + (PATIENCE_PRESSED_S if is_pressed else patience_s)
+        return self.opened_at + (PATIENCE_S if is_somebody_there else PATIENCE_UNPROVEN_S)
 
     def begin(self, now: float) -> Call:
         """A call leaves; where the breaker is open it is the probe."""

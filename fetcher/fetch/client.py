@@ -18,20 +18,21 @@ import aiohttp
 from yarl import URL
 
 from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError, Unknown
+from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
+from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
 from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.reach import Reach
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
-from fetcher.fetch.windows import Start
+from fetcher.fetch.windows import Allowance, Start
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
 from fetcher.tally import Tally
 
 CONNECT_TIMEOUT_S = 10.0
-TOO_MANY = 429
 USER_AGENT = "polite-fetcher"
 
 
@@ -155,7 +156,8 @@ class Client:
             status = None
             try:
                 response = await self._exchange(asking)
-                status = response.status
+                said = self._obeyed(response)
+                status, start.sign = response.status, sign_of(response.status, said.wait_s)
             except AttemptFailed as error:
                 if start.has_left and not asking.is_repeatable:
                     raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
@@ -163,7 +165,7 @@ class Client:
             finally:
                 if start.has_left and self._log:
                     self._log.note(start.at, time.monotonic(), status)
-        return judged(response, self._obeyed(response), is_repeatable=asking.is_repeatable)
+        return judged(response, said, is_repeatable=asking.is_repeatable)
 
     def halt(self) -> None:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
@@ -182,18 +184,22 @@ class Client:
         try:
             async with self._realm.start(self._settings.retries.max_wait, cost) as start:
                 yield start
+        except Hopeless as error:
+            raise ApiDown(
+                f"{self._settings.base_url} has failed for too long; run again when it is well, nothing is lost"
+            ) from error
         except TooLong as wait:
             raise Parked(str(wait), 0.0 if wait.wait_s is None else self._retries.now() + wait.wait_s) from wait
 
     def _obeyed(self, response: Response) -> Hints:
-        """What the server says of waits; the whole realm keeps the wait, not this one request.
-
-        `allowances`, `budgets`, `quotas` and `concurrency` of what is returned are for the realm, too.
-        """
-        said = hints(response, self._settings.hints, self._retries.now())
-        wait_s = said.wait_s or (self._settings.retries.first_wait if response.status == TOO_MANY else 0.0)
-        if wait_s:
-            self._realm.cool_down(time.monotonic() + wait_s)
+        """What the server says of waits and allowances; the whole realm keeps to it, not this one request."""
+        said, now = hints(response, self._settings.hints, self._retries.now()), time.monotonic()
+        if said.wait_s:
+            self._realm.cool_down(now + said.wait_s)
+        for allowance in said.allowances:
+            self._realm.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))
+        if said.concurrency is not None:
+            self._realm.cap(said.concurrency)
         return said
 
     async def _left(
@@ -214,11 +220,13 @@ class Client:
         except aiohttp.InvalidURL as error:
             raise Refused(f"not a URL that can be asked: {one_line(error)}") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            asking.start.sign = Sign.BAD
             reason = no_connection(error)
             if self._reach.failed(time.monotonic()):
                 raise self._down(reason) from error
             raise AttemptFailed(reason) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            asking.start.sign = Sign.BAD
             reason = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else one_line(error)
             raise AttemptFailed(reason) from error
 
@@ -240,6 +248,7 @@ class Client:
             trace_request_ctx=asking,
         ) as answer:
             self._realm.answered(asking.start)
+            asking.start.sign = Sign.GOOD
             self._tally.statuses[answer.status] += 1
             body = await self._read(answer)
             headers = tuple((legible(str(name)), legible(value)) for name, value in answer.headers.items())

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
+from fetcher.fetch.health import Health, Hopeless
 from fetcher.fetch.quotas import Quotas
 from fetcher.fetch.rations import Rations, RationSettings, UsedUp
 from fetcher.fetch.starts import Clocks, StartsLog
@@ -51,16 +52,23 @@ class Realm:
     """`async with Realm(...)`: what a limit is about, an origin and a credential.
 
     Starts leave in the order in which they were asked for. Without `shared`, nobody else is known of, and what may
-    be used up is not counted.
+    be used up is not counted; without `health`, failures change nothing.
     """
 
-    def __init__(self, limits: LimitSettings, clock: Callable[[], float], shared: Shared | None = None) -> None:
+    def __init__(
+        self,
+        limits: LimitSettings,
+        clock: Callable[[], float],
+        shared: Shared | None = None,
+        health: Health | None = None,
+    ) -> None:
         self.pace = pace(limits)
         self._clock = clock
         self._slots = asyncio.BoundedSemaphore(limits.concurrency)
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._shared = shared
+        self._health = health
         self._log: StartsLog | None = None
         self._rations: Rations | None = None
         self._looked_at = float("-inf")
@@ -102,7 +110,8 @@ class Realm:
         """Hold a slot from the permitted moment of one start to the end of the block, which tells of the answer.
 
         The slot is taken before the rate: the other order lets starts pile up behind a full house and leave at once.
-        Raises `TooLong` when the realm is closed for longer than `max_wait_s`; the caller parks its row.
+        Raises `TooLong` when the realm is closed for longer than `max_wait_s`; the caller parks its row. Raises
+        `Hopeless` when it has failed for too long.
         """
         async with self._slots:
             async with self._turn:
@@ -110,6 +119,8 @@ class Realm:
             try:
                 yield start
             finally:
+                if self._health:
+                    self._health.ended(start, self._clock())
                 is_news = start.round_trip_s is None
                 self.pace.ended(start, self._clock())
                 if self._log and is_news:
@@ -147,6 +158,11 @@ class Realm:
             self._log.cooled(until)
         self._keep_wait("", self.pace.cool_until)
 
+    def cap(self, concurrency: int) -> None:
+        """The server allows no more calls at once than so many."""
+        if self._health:
+            self._health.cap(concurrency)
+
     def told(self, allowance: Allowance) -> None:
         """The server tells how many more starts it allows; the newest word by that name rules."""
         self.pace.told(allowance)
@@ -175,17 +191,24 @@ class Realm:
             if self._rations and not await self._has_rations(self._rations, max_wait_s, weight):
                 continue
             with self._in_turn() as is_ours:
-                if is_ours and (wait_s := self.pace.ready_at(weight) - self._clock()) <= 0:
+                if is_ours and (wait_s := self._ready_at(weight) - self._clock()) <= 0:
                     if not self._rations or self._rations.take(weight):
                         return self._made(weight)
                     wait_s = 0.0
             self._check_words(max_wait_s)
             await self._wait(wait_s if is_ours else TURN_S, is_ours)
 
+    def _ready_at(self, weight: int) -> float:
+        ready = self.pace.ready_at(weight)
+        return max(ready, self._health.ready_at()) if self._health else ready
+
     def _check_words(self, max_wait_s: float) -> None:
-        wait_s = self.pace.told_until() - self._clock()
+        now = self._clock()
+        wait_s = self.pace.told_until() - now
         if wait_s > max_wait_s:
             raise TooLong(wait_s)
+        if self._health and self._health.hopeless_at() <= now:
+            raise Hopeless
 
     async def _has_rations(self, rations: Rations, max_wait_s: float, weight: int) -> bool:
         """Whether there are; sits a short wait for them out."""
@@ -213,6 +236,8 @@ class Realm:
 
     def _made(self, weight: int) -> Start:
         start = self.pace.commit(self._clock(), weight)
+        if self._health:
+            self._health.begun(start)
         if self._log:
             self._log.made(start)
         return start
@@ -220,6 +245,8 @@ class Realm:
     async def _wait(self, wait_s: float, may_look: bool) -> None:
         if may_look and self._log and self._log.waits_for_strangers:
             wait_s = min(wait_s, LOOK_S)
+        if self._health:
+            wait_s = min(wait_s, max(0.0, self._health.hopeless_at() - self._clock()))
         self._news.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s if wait_s < float("inf") else None):

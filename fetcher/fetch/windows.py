@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fetcher.fetch.breaker import Call, Sign
 from fetcher.job.units import CalendarRate, Rate
 
 CATCH_UP = 0.25
@@ -61,7 +62,8 @@ class Start:
     """One request on its way: when it left, and how long its answer took (None until it ends), in seconds.
 
     One that `has_left` not yet waits for a connection; the server sees nothing of it, and may see it at any time.
-    `weight` is what it counts for in a window, `number` its place among all starts.
+    `weight` is what it counts for in a window, `number` its place among all starts. `call` and `sign` are for the
+    breaker.
     """
 
     at: float
@@ -69,6 +71,8 @@ class Start:
     has_left: bool = False
     weight: int = 1
     number: int = 0
+    call: Call | None = None
+    sign: Sign = Sign.NONE
 
 
 @dataclass(slots=True)

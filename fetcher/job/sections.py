@@ -97,6 +97,10 @@ class Limits(Section):
     concurrency: Annotated[int, whole_number(1, 1000)] = Field(
         default=8, description="Requests that may be under way at once, from 1 to 1000."
     )
+    adaptive: StrictBool = Field(
+        default=True,
+        description="Send fewer requests at once while answers become slow or fail, never more than 'concurrency'.",
+    )
     smooth: StrictBool | None = Field(
         default=None,
         description="Space requests evenly rather than in bursts. Left out: evenly for rates above one a second.",

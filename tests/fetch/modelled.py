@@ -54,7 +54,6 @@ class Terms:
     rate_per_s: float = 20.0
     concurrency: int = 8
     timeout_s: float = 30.0
-    is_pressed: bool = False
     has_breaker: bool = True
     is_adaptive: bool = True
 
@@ -147,7 +146,7 @@ class ModelledRealm:
 
     async def _permission(self) -> None:
         while (ready_at := self._ready_at()) > (now := self.clock.now()):
-            hopeless_at = self.breaker.hopeless_at(self.terms.is_pressed) if self.terms.has_breaker else NEVER_S
+            hopeless_at = self.breaker.hopeless_at() if self.terms.has_breaker else NEVER_S
             if hopeless_at <= now:
                 raise GaveUp("it has failed for too long")
             self._news.clear()

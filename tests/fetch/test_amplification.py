@@ -9,7 +9,7 @@ import pytest
 
 from fetcher.fetch.breaker import TRIALS
 from fetcher.fetch.budget import Budget
-from tests.fetch.modelled import Answer, Terms, crowded, failing, run, run_all, saying, silent, slower, soon
+from tests.fetch.modelled import Answer, Terms, crowded, failing, run, saying, silent, slower, soon
 
 ROWS = 10_000
 FOR_EVER_S = 1e9
@@ -173,17 +173,12 @@ def test_planned_slow_answers_and_single_errors_hold_nothing_back():
 @pytest.mark.parametrize(
     ("name", "dead"), [("503", saying(503, 0, FOR_EVER_S)), ("refused", lambda _: Answer(502, 1e-3))]
 )
-def test_a_dead_realm_takes_nothing_from_the_others(name, dead):
-    """N15: some twenty calls, and 95 % of their rate for two others in the same run."""
-    well = saying(200, 0, 0)
-    first, dead_one, last = run_all([well, dead, well], 9000, Terms(is_pressed=True))
-    alone = run(well, 3000)
-    share = alone.ended_s / max(first.ended_s, last.ended_s)
-    minute = sum(at < 60 for at in dead_one.calls)
-    print(f"N15, {name}: {minute} calls in the first minute, {len(dead_one.calls)} in all; others at {share:.1%}")
+def test_a_dead_realm_is_tried_some_twenty_times(name, dead):
+    """N15: a job asks one realm; others have jobs, and runs, of their own, which know nothing of it."""
+    seen = run(dead, 3000)
+    minute = sum(at < 60 for at in seen.calls)
+    print(f"N15, {name}: {minute} calls in the first minute, {len(seen.calls)} in all")
     assert minute <= 20
-    assert share >= 0.95
-    assert first.ends["done"] == last.ends["done"] == 3000
 
 
 @pytest.mark.parametrize("first", [0, 500])

@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from fetcher.fetch.breaker import (
     LONGEST_PROBE_WAIT_S,
     LONGEST_WAIT_IF_BROKEN_S,
-    PATIENCE_PRESSED_S,
     PATIENCE_S,
     PATIENCE_UNPROVEN_S,
     TRIALS,
@@ -231,25 +230,24 @@ def test_calls_from_before_it_opened_change_nothing(sign):
     assert (breaker.state, breaker.ready_at()) == (State.OPEN, due_at)
 
 
-@given(st.booleans(), st.sampled_from([Sign.BAD, Sign.BROKEN, Sign.STOP]), st.booleans())
-def test_patience_depends_on_whether_somebody_is_there(is_proven, sign, is_pressed):
-    """Long for a realm that has answered, short for one that has never, shorter where other realms can be asked."""
+@given(st.booleans(), st.sampled_from([Sign.BAD, Sign.BROKEN, Sign.STOP]))
+def test_patience_depends_on_whether_somebody_is_there(is_proven, sign):
+    """Long for a realm that has answered, short for one that has never."""
     breaker = opened(sign, is_proven)
     is_there = is_proven or sign is not Sign.BAD
-    patience_s = PATIENCE_PRESSED_S if is_pressed else PATIENCE_S if is_there else PATIENCE_UNPROVEN_S
-    assert breaker.hopeless_at(is_pressed) == 100.0 + patience_s
+    assert breaker.hopeless_at() == 100.0 + (PATIENCE_S if is_there else PATIENCE_UNPROVEN_S)
 
 
-@given(st.booleans(), st.integers(0, 30))
-def test_failed_probes_do_not_renew_patience(is_pressed, probes):
+@given(st.integers(0, 30))
+def test_failed_probes_do_not_renew_patience(probes):
     """It is counted from when the breaker opened; one that is closed is never hopeless."""
     breaker = opened()
-    hopeless_at = breaker.hopeless_at(is_pressed)
+    hopeless_at = breaker.hopeless_at()
     for _ in range(probes):
         called(breaker, Sign.BAD, breaker.ready_at())
-    assert breaker.hopeless_at(is_pressed) == hopeless_at
+    assert breaker.hopeless_at() == hopeless_at
     called(breaker, Sign.GOOD, breaker.ready_at())
-    assert breaker.hopeless_at(is_pressed) == NEVER
+    assert breaker.hopeless_at() == NEVER
 
 
 @given(st.integers(100, 599), st.one_of(st.none(), st.floats(0, 100)))
