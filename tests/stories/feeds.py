@@ -131,6 +131,12 @@ def listening(feed: "Feed | PagedFeed | Orders") -> Iterator[None]:
         loop.close()
 
 
+def pending_signals(pid: int) -> int:
+    """A mask of the signals that a process has not seen yet."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
+
+
 def until(condition: Callable[[], object], process: subprocess.Popen | None = None) -> None:
     """Poll until the condition holds; a run that ends first, or a deadline, fails the test."""
     deadline = time.monotonic() + DEADLINE_S

@@ -14,7 +14,17 @@ import pytest
 from aiohttp import web
 
 from tests.stories.conftest import ROOT, command, quiet_environment
-from tests.stories.feeds import expected, in_order, make_job, parse_slowly, published, serving, sets, until
+from tests.stories.feeds import (
+    expected,
+    in_order,
+    make_job,
+    parse_slowly,
+    pending_signals,
+    published,
+    serving,
+    sets,
+    until,
+)
 
 DEADLINE_S = 30
 END_S = 10.0
@@ -51,12 +61,6 @@ def children(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         found += map(int, task.read_text().split())
     return found
-
-
-def pending_signals(pid: int) -> int:
-    """A mask."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return sum(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
 def is_alive(pid: int) -> bool:

@@ -1,5 +1,6 @@
 """Requests that must not be carried out twice, and whose answer was lost."""
 
+import asyncio
 import socket
 from collections.abc import Sized
 from functools import partial
@@ -17,6 +18,7 @@ from tests.stories.feeds import (
     next_page,
     paged_items,
     parsing_held,
+    pending_signals,
     resetting,
     serving_orders,
     serving_pages,
@@ -233,3 +235,27 @@ def test_a_page_that_may_have_been_carried_out_keeps_its_place(fetcher, start, o
         assert feed.taken() == [3, 4, 5]
         assert output(tmp_path / "out").records() == paged_items(FIRST, 5)
         is_content(job)
+
+
+def test_a_paid_answer_is_waited_for_when_a_run_is_stopped(start, fetcher, is_content, tmp_path, orders):
+    """SIGTERM while the server is at it: an answer that comes within seconds is kept, and nothing more is sent."""
+    job = make_orders_job(tmp_path, orders.url)
+    gate = tmp_path / "gate"
+
+    async def late(_: str = "") -> None:
+        while not gate.exists():  # noqa: ASYNC110  (the test opens it from another thread)
+            await asyncio.sleep(0.01)
+
+    orders.fate = late
+    process = start("run", job)
+    until(lambda: orders.carried_out, process)
+    process.terminate()
+    until(lambda: not pending_signals(process.pid), process)
+    gate.touch()
+
+    assert process.wait() == 143
+    assert orders.taken() == [FIRST]
+    assert states(tmp_path / "out") == {"done": 1}
+    assert fetcher("run", job).code == 0
+    assert orders.taken() == [SECOND]
+    is_content(job)
