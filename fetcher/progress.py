@@ -102,7 +102,7 @@ def summary(report: Report) -> str:
     if more := len(tally.reasons) - len(shown):
         lines.append(f"  and {counted(more, 'more reason')}")
     if counts.get(RowState.WAITING) and tally.not_before > 0:
-        lines.append(f"  the server asks to wait: run again after {local_time(tally.not_before)}")
+        lines.append(f"  what waits is allowed again later: run again after {local_time(tally.not_before)}")
     if report.signal:
         lines.append("  interrupted: everything received is committed; run again to go on")
     if report.stopped:

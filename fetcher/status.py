@@ -87,7 +87,7 @@ def status_text(job: str, found: Status) -> str:
     reasons = found.reasons.most_common(REASONS_SHOWN)
     lines += [f"  {count:,} x {state}: {on_screen(reason)}" for (state, reason), count in reasons]
     if found.not_before:
-        lines.append(f"  the last of the server's waits ends at {local_time(found.not_before)}")
+        lines.append(f"  the last of what has to wait may be asked for at {local_time(found.not_before)}")
     if found.gaps:
         shown = [gap.text() for gap in found.gaps[:GAPS_SHOWN]]
         more = f" and {len(found.gaps) - GAPS_SHOWN:,} more" if len(found.gaps) > GAPS_SHOWN else ""

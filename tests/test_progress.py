@@ -88,7 +88,7 @@ def test_the_summary_of_a_run_with_something_of_everything():
         "  answers: 1,600 x 200, 9 x 404, 41 x 429\n"
         "  9 x refused: 404 Not Found\n"
         "  1 x gave up: 500 after 8 attempts\n"
-        f"  the server asks to wait: run again after {local_time(1_700_000_000.0)}\n"
+        f"  what waits is allowed again later: run again after {local_time(1_700_000_000.0)}\n"
         "  interrupted: everything received is committed; run again to go on"
     )
 

@@ -33,7 +33,7 @@ def test_the_text_of_a_job_with_something_of_everything(tmp_path):
         "air: 10 rows = 3 done + 1 empty + 1 refused + 5 waiting\n"
         "  1 x refused: 404 Not Found\n"
         "  1 x waiting: 429\n"
-        f"  the last of the server's waits ends at {local_time(NOW + 60)}\n"
+        f"  the last of what has to wait may be asked for at {local_time(NOW + 60)}\n"
         "  gaps: 2024-01-03 to 2024-01-05 (3), 2024-01-08 to 2024-01-10 (3)\n"
         "  5 records in 2 files, 1 not published yet"
     )

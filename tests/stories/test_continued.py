@@ -72,7 +72,7 @@ def test_h05_a_wait_of_an_hour_ends_the_run_and_the_next_start_keeps_it(fetcher,
 
         assert ran.code == 75, ran.err
         assert feed.taken() == days(2), "nothing is sent once the server has asked for a wait"
-        told = re.search(r"the server asks to wait: run again after (.*)", ran.err)
+        told = re.search(r"what waits is allowed again later: run again after (.*)", ran.err)
         assert told, ran.err
         assert 3590 < (datetime.fromisoformat(told[1]) - before).total_seconds() < 3800
 
