@@ -20,6 +20,7 @@ from yarl import URL
 from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused, RowError, Unknown
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
+from fetcher.fetch.costs import told_cost
 from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
 from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
@@ -157,6 +158,8 @@ class Client:
             try:
                 response = await self._exchange(asking)
                 said = self._obeyed(response)
+                if (cost := told_cost(response, self._settings.limits)) is not None:
+                    self._realm.settle(start, cost)
                 status, start.sign = response.status, sign_of(response.status, said.wait_s)
             except AttemptFailed as error:
                 if start.has_left and not asking.is_repeatable:

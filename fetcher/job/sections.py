@@ -13,6 +13,7 @@ from fetcher.job.entries import (
     Cost,
     Folder,
     Function,
+    HeaderName,
     Headers,
     JobName,
     JsonBody,
@@ -85,6 +86,12 @@ class Limits(Section):
     )
     cost: Cost = Field(
         default=1, description="What a request counts for in each rate: a whole number, or a slot such as '{tokens}'."
+    )
+    cost_header: HeaderName | None = Field(
+        default=None, description="Header of the answer with what the request has cost; it corrects 'cost'."
+    )
+    cost_path: JsonPath | None = Field(
+        default=None, description="Path of that in the answer (JMESPath), such as 'usage.total_tokens'."
     )
     max_requests: Annotated[int, whole_number(1, 10**12)] | None = Field(
         default=None, description="Requests that this job may send at all, over all its runs. Left out: no such limit."
