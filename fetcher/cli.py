@@ -94,12 +94,14 @@ def status(job: Path, overrides: tuple[str, ...]) -> None:
     """Show where JOB stands: rows by state, gaps, waits. Sends nothing."""
     import time
 
+    from fetcher.launch import layout_of, user_state
     from fetcher.status import status as status_of
     from fetcher.status import status_text
 
-    loaded_job = loaded(job, overrides)
+    loaded_job, now = loaded(job, overrides), time.time()
     with told_errors():
-        click.echo(status_text(loaded_job.name, status_of(loaded_job, time.time())))
+        found = status_of(loaded_job, now, user_state(layout_of(loaded_job), os.environ))
+        click.echo(status_text(loaded_job.name, found, now))
 
 
 @main.command()

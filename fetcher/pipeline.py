@@ -29,10 +29,9 @@ from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.client import Client
 from fetcher.fetch.health import Health
-from fetcher.fetch.limits import Realm, Shared, realm_key
+from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
-from fetcher.fetch.starts import Clocks, this_boot
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.ledger import Ledger
@@ -40,9 +39,9 @@ from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState, Value
 from fetcher.parse.pages import PagePaths
 from fetcher.parse.records import Parsed, Parsing, load, parse, parse_item
+from fetcher.realms import shared_by
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.tally import Tally
-from fetcher.template import Template
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
 
@@ -231,9 +230,8 @@ async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, st
     retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
     log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
     await stack.enter_async_context(log)
-    realm = await stack.enter_async_context(
-        Realm(job.fetch.limits, time.monotonic, shared_by(job, around), health_of(job, around))
-    )
+    shared = shared_by(job, around.user_state, around.now) if around.user_state else None
+    realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
     client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
     await stack.enter_async_context(client)
     parsing = parsing_of(job)
@@ -255,26 +253,6 @@ def health_of(job: LoadedJob, around: Surroundings) -> Health:
     retries, limits = job.fetch.retries, job.fetch.limits
     breaker = Breaker(retries.first_wait, retries.longest_wait, around.chance)
     return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))
-
-
-def shared_by(job: LoadedJob, around: Surroundings) -> Shared | None:
-    """What this run shares with all others of the user: the realm's starts and waits, the job's own counts."""
-    if around.user_state is None:
-        return None
-    fetch = job.fetch
-    values = {**{f"query {name}": value for name, value in fetch.query.items()}, **fetch.headers}
-    credentials = {
-        name: value.text
-        for name, value in values.items()
-        if isinstance(value, Template) and any(secret in value.text for secret in job.secrets)
-    }
-    name = fetch.limits.realm
-    return Shared(
-        around.user_state,
-        realm_key("" if name else fetch.base_url, {} if name else credentials, name),
-        hashlib.sha256(str(around.layout.folder).encode()).hexdigest()[:32],
-        Clocks(time.monotonic, around.now, this_boot()),
-    )
 
 
 async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:

@@ -4,14 +4,18 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fetcher.errors import Contradiction
+from fetcher.fetch.quotas import Account, Quotas
+from fetcher.fetch.rations import Rations
 from fetcher.job.load import LoadedJob
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Row, RowState, Standing
 from fetcher.progress import REASONS_SHOWN, local_time, on_screen
+from fetcher.realms import shared_by
 
 GAPS_SHOWN = 20
 
@@ -31,13 +35,18 @@ class Gap:
 
 @dataclass(slots=True)
 class Status:
-    """A job's rows by state, why some are not done, the gaps between those that are, its waits and its files."""
+    """A job's rows by state, why some are not done, the gaps between those that are, its waits and its files.
+
+    The API allows nothing before `closed_until`; `used` are (what, how much of it is used, how much there is).
+    """
 
     rows: Counter[RowState] = field(default_factory=Counter)
     reasons: Counter[tuple[RowState, str]] = field(default_factory=Counter)
     gaps: list[Gap] = field(default_factory=list)
     not_before: float = 0.0
     segments: list[Segment] = field(default_factory=list)
+    closed_until: float = 0.0
+    used: list[tuple[str, float, float]] = field(default_factory=list)
     _was_open: bool = False
 
     def note_gap(self, row: Row, standing: Standing | None) -> None:
@@ -59,9 +68,16 @@ def view(job: LoadedJob) -> LedgerView:
     return LedgerView(path)
 
 
-def status(job: LoadedJob, now: float) -> Status:
+def status(job: LoadedJob, now: float, user_state: Path) -> Status:
     """Where the job stands at `now` (epoch seconds). Raises `Contradiction` where it has no ledger."""
     found = Status()
+    shared, quotas = shared_by(job, user_state, lambda: now), Quotas(user_state / "quotas.sqlite")
+    rations = list(Rations(job.fetch.limits, quotas, shared.realm, shared.job, lambda: [now]).rations(1))
+    found.closed_until, used = quotas.read(shared.realm, [ration.account.name for ration in rations])
+    found.used = [
+        (name_of(account), used.get(account.name, 0) / unit, account.limit / unit)
+        for account, unit in ((ration.account, ration.unit) for ration in rations)
+    ]
     with view(job) as ledger:
         for row, standing in with_standings(rows_of(job, ledger, now), ledger):
             found.rows[standing.state if standing else RowState.WAITING] += 1
@@ -73,6 +89,11 @@ def status(job: LoadedJob, now: float) -> Status:
     return found
 
 
+def name_of(account: Account) -> str:
+    """`day 2024-03-31 Europe/Berlin`, `requests`: what an account is about, without whose it is."""
+    return account.name.partition(" ")[2]
+
+
 def with_standings(rows: Iterator[Row], ledger: LedgerView) -> Iterator[tuple[Row, Standing | None]]:
     """Every row and where it stands."""
     while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
@@ -80,7 +101,7 @@ def with_standings(rows: Iterator[Row], ledger: LedgerView) -> Iterator[tuple[Ro
         yield from ((row, standings.get(row.key)) for row in chunk)
 
 
-def status_text(job: str, found: Status) -> str:
+def status_text(job: str, found: Status, now: float) -> str:
     """The status for a screen or a mail."""
     counts = " + ".join(f"{count:,} {state}" for state in RowState if (count := found.rows[state]))
     lines = [f"{job}: {sum(found.rows.values()):,} rows = {counts or 'none'}"]
@@ -88,6 +109,9 @@ def status_text(job: str, found: Status) -> str:
     lines += [f"  {count:,} x {state}: {on_screen(reason)}" for (state, reason), count in reasons]
     if found.not_before:
         lines.append(f"  the last of what has to wait may be asked for at {local_time(found.not_before)}")
+    if found.closed_until > now:
+        lines.append(f"  the API asks for nothing before {local_time(found.closed_until)}")
+    lines += [f"  {what}: {used:,.10g} of {limit:,.10g} used" for what, used, limit in found.used]
     if found.gaps:
         shown = [gap.text() for gap in found.gaps[:GAPS_SHOWN]]
         more = f" and {len(found.gaps) - GAPS_SHOWN:,} more" if len(found.gaps) > GAPS_SHOWN else ""

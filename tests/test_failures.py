@@ -61,7 +61,7 @@ def test_discarded_rows_fail_no_run_and_are_not_asked_for(job):
     """By none: they are settled, and reasons and records of theirs stay."""
     held_before = standing(job, 2)
     assert discard(job, ["2024-01-02", "2024-01-05"]) == 2
-    assert status(job, NOW).rows[RowState.DISCARDED] == 2
+    assert status(job, NOW, job.write.folder / "state").rows[RowState.DISCARDED] == 2
     assert standing(job, 2) == held_before._replace(state=RowState.DISCARDED)
     for options in (PLAIN, RunOptions(only_failed=True)):
         for is_recent in (False, True):

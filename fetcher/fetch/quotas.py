@@ -6,7 +6,7 @@ thread.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,21 @@ class Quotas:
         """What was reserved and not used is there for others."""
         with self._transaction() as writer:
             writer.execute("UPDATE counts SET used = MAX(0, used - ?) WHERE name = ?", (amount, account.name))
+
+    def read(self, realm: str, names: Sequence[str]) -> tuple[float, dict[str, int]]:
+        """The epoch second before which a server allows nothing there (0 for none), and what is used of these accounts.
+        Changes nothing."""
+        if not self._path.is_file():
+            return 0.0, {}
+        waits = "SELECT TOTAL(until) FROM (SELECT MAX(until) AS until FROM waits WHERE realm = ?)"
+        counts = f"SELECT name, used FROM counts WHERE name IN ({','.join('?' * len(names))})"
+        try:
+            address = f"{self._path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT_S)) as reader:
+                (until,) = reader.execute(waits, (realm,)).fetchone()
+                return float(until), dict(reader.execute(counts, names).fetchall())
+        except sqlite3.DatabaseError as error:
+            raise Contradiction(f"{self._path}: not a readable file of quotas ({error})") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

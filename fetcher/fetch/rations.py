@@ -44,11 +44,12 @@ class RationSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ration:
-    """What one start takes from an account, and what is said when there is no more."""
+    """What one start takes from an account, and what is said when there is no more. A person counts in `unit`."""
 
     account: Account
     amount: int
     used_up: str
+    unit: int = 1
 
 
 class UsedUp(Exception):
@@ -72,7 +73,7 @@ class Rations:
 
     async def ensure(self, weight: int) -> None:
         """Have enough in hand for one start of that weight. Raises `UsedUp`."""
-        for ration in self._rations(weight):
+        for ration in self.rations(weight):
             account, amount = ration.account, ration.amount
             lacking = amount - self._in_hand.get(account, 0)
             if lacking <= 0:
@@ -86,7 +87,7 @@ class Rations:
 
     def take(self, weight: int) -> bool:
         """Use what one start needs; False where a new day has begun since it was ensured."""
-        rations = list(self._rations(weight))
+        rations = list(self.rations(weight))
         if any(self._in_hand.get(ration.account, 0) < ration.amount for ration in rations):
             return False
         for ration in rations:
@@ -95,7 +96,7 @@ class Rations:
 
     def settle(self, weight: int, told: int) -> None:
         """A start of that weight has cost what was `told`; what was too much is there again, what is over is owed."""
-        for account in [ration.account for ration in self._rations(1) if account_is_weighted(ration)]:
+        for account in [ration.account for ration in self.rations(1) if account_is_weighted(ration)]:
             self._in_hand[account] = self._in_hand.get(account, 0) + weight - told
 
     async def close(self) -> None:
@@ -105,7 +106,8 @@ class Rations:
                 await asyncio.to_thread(self.quotas.give_back, account, amount)
         self._in_hand.clear()
 
-    def _rations(self, weight: int) -> Iterator[Ration]:
+    def rations(self, weight: int) -> Iterator[Ration]:
+        """What one start of that weight takes, account by account."""
         for rate in self.limits.rate:
             if isinstance(rate, CalendarRate):
                 said = f"fetch.limits.rate = '{rate.starts}/{rate.unit}' is used up"
@@ -117,7 +119,8 @@ class Rations:
         if budget := self.limits.budget:
             said = f"fetch.limits.budget of {budget.total:g} is used up; raise it to go on"
             total = int(Decimal(str(budget.total)) * MONEY)
-            yield Ration(Account(f"{self.job} money", total), int(Decimal(str(budget.cost_per_request)) * MONEY), said)
+            each = int(Decimal(str(budget.cost_per_request)) * MONEY)
+            yield Ration(Account(f"{self.job} money", total), each, said, MONEY)
 
 
 def account_is_weighted(ration: Ration) -> bool:
