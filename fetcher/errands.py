@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from fetcher.compose.pages import FIRST, Place, place_of
 from fetcher.errors import GaveUp, Incomplete, Parked, Quarantined, Refused, RowError, Unknown
 from fetcher.fetch.client import Source
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
-from fetcher.model import Outcome, Row, RowState, Standing
+from fetcher.model import IDEMPOTENT, Outcome, Row, RowState, Standing
 from fetcher.parse.records import Parsed
 from fetcher.redaction import redacted
 from fetcher.selection import Verdict
@@ -44,6 +45,11 @@ class Errand:
         """Whether it was sent before, and its answer was never seen."""
         return self.before is not None and self.before.state is RowState.UNKNOWN
 
+    @property
+    def kept_since(self) -> float:
+        """Since when its answer may have been kept (epoch seconds): one that was lost, not before it was asked for."""
+        return self.before.settled_at if self.before and self.is_lost else float("-inf")
+
     def outcome(self, state: RowState, **told: Any) -> Outcome:
         """How the row ends; `told` are the fields of an `Outcome` that only the end knows."""
         row = self.row
@@ -66,13 +72,13 @@ def errand_of(row: Row, asked: Verdict, standing: Standing | None, fetch: Fetch)
     is_halfway = standing is not None and is_on_its_way(row, standing)
     if standing and asked is Verdict.ASK and standing.state in OUTDATED and not (is_halfway and is_untold(standing)):
         source = Source.API_ONLY
-    if asked is Verdict.LOOK and fetch.on_unknown == "retry":
-        source = Source.KEPT_FIRST
-    if standing and is_halfway and asked is not Verdict.REPARSE:
+    if standing and asked is Verdict.LOOK:  # for the very page whose answer was lost
+        source = Source.KEPT_FIRST if fetch.on_unknown == "retry" else Source.KEPT_ONLY
+        place = place_of(standing.position)
+    elif standing and is_halfway and asked is not Verdict.REPARSE:
         is_server_state = fetch.pages is not None and fetch.pages.resume == "start"
         place = FIRST if is_server_state else place_of(standing.position)
-        if asked is not Verdict.LOOK and (is_server_state or standing.digest):
-            source = Source.API_ONLY
+        source = Source.API_ONLY if is_server_state or standing.digest else source
     return Errand(row, source, standing, place)
 
 
@@ -97,12 +103,24 @@ def came(errand: Errand, step: Step, job: LoadedJob) -> Outcome:
         is_kept = pages.resume == "start" and errand.source is not Source.KEPT_ONLY
         told["begins_anew"] = step.place == FIRST and not is_kept
     if step.after:
-        return errand.outcome(RowState.WAITING, position=step.after.text, is_end=False, **told)
+        return errand.outcome(RowState.WAITING, position=position_of(step.after, job), is_end=False, **told)
+    told["is_answered"] = True
     if step.place.records + parsed.records:
         return errand.outcome(RowState.DONE, **told)
     if errand.row.is_recent and not (errand.before and errand.before.records):
-        return errand.outcome(RowState.WAITING, reason=NOT_OUT_YET, attempts=step.attempts)
+        return errand.outcome(RowState.WAITING, reason=NOT_OUT_YET, attempts=step.attempts, is_answered=True)
     return errand.outcome(RowState.EMPTY, **told)
+
+
+def position_of(place: Place, job: LoadedJob) -> str:
+    """Where a row goes on, as the ledger keeps it. An address with a secret in it is not kept: the row begins anew."""
+    written = unquote(str(place.cursor))
+    return "" if any(secret in written for secret in job.secrets) else place.text
+
+
+def may_repeat(fetch: Fetch) -> bool:
+    """Whether asking a second time does no harm, or is what the job wants."""
+    return fetch.method in IDEMPOTENT or fetch.idempotency_key or fetch.on_unknown == "retry"
 
 
 def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Outcome:
@@ -110,12 +128,13 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
 
     Its reason may quote a server or a parser, and is written down.
     """
-    not_before, position = 0.0, place.text
+    not_before, position = 0.0, position_of(place, job)
     match error:
         case Refused():
             state = RowState.WAITING if errand.row.is_recent else RowState.REFUSED
+            position = "" if place.cursor is not None else position  # a cursor that is refused will be so again
         case Incomplete():
-            state, position = RowState.GAVE_UP, ""
+            state, position = (RowState.GAVE_UP if may_repeat(job.fetch) else RowState.QUARANTINED), ""
         case GaveUp():
             state = RowState.GAVE_UP
         case Quarantined():

@@ -67,7 +67,9 @@ class Refused(RowError):
 
 
 class GaveUp(RowError):
-    """Every allowed attempt failed; the next run asks again."""
+    """Every allowed attempt failed; the next run asks again. `is_early` where fewer were made than the job allows."""
+
+    is_early = False
 
 
 class Incomplete(GaveUp):

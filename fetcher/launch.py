@@ -58,7 +58,7 @@ class Report:
             return 128 + self.signal
         if self.stopped:
             return self.stopped.exit_code
-        if self.tally.by_state()[RowState.WAITING]:
+        if self.tally.by_state()[RowState.WAITING] or not self.tally.is_read_whole:
             return TO_BE_CONTINUED
         return SOME_ROWS_FAILED if self.tally.failed else 0
 
@@ -87,7 +87,8 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
         stopped, number = asyncio.run(_run(job, options, around, watch))
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
-        ledger.remember("retry budget", around.budget.as_text())
+        if not isinstance(stopped, DiskFailed):
+            ledger.remember("retry budget", around.budget.as_text())
         if options.reparse and not (stopped or number or around.drain.is_set() or tally.not_kept):
             ledger.remember("parse", parsed_by)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)

@@ -48,18 +48,19 @@ MIGRATIONS = (
 SAVE_ROW = """
 INSERT INTO rows (
     key, state, reason, attempts, records, first_record, digest, revision, not_before, settled_at, first_day, last_day,
-    position
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    position, answers
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
     attempts = rows.attempts + excluded.attempts, records = excluded.records, first_record = excluded.first_record,
     digest = excluded.digest, revision = excluded.revision, not_before = excluded.not_before,
     settled_at = excluded.settled_at, first_day = excluded.first_day, last_day = excluded.last_day,
-    position = excluded.position
+    position = excluded.position, answers = excluded.answers
 """
 STATES = {str(state): state for state in RowState}
 SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)"
 STANDINGS = """
-SELECT key, state, not_before, records, first_record, digest, revision, settled_at, first_day, last_day, position
+SELECT key, state, not_before, records, first_record, digest, revision, settled_at, first_day, last_day,
+    position, answers
 FROM rows WHERE key IN ({marks})
 """
 
@@ -314,7 +315,7 @@ def _columns(row: Settled) -> tuple[object, ...]:
     held = row.standing
     return (
         *(row.key, held.state, row.reason, row.attempts, held.records, held.first_record, held.digest, held.revision),
-        *(held.not_before, held.settled_at, held.first_day, held.last_day, held.position),
+        *(held.not_before, held.settled_at, held.first_day, held.last_day, held.position, held.answers),
     )
 
 

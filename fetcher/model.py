@@ -123,7 +123,7 @@ class Standing(NamedTuple):
     Nothing may be sent for it before `not_before`; both times are epoch seconds. `digest` is the SHA-256 over the
     lines of its records, which are `records` in a row from number `first_record` on, and `revision` counts how often
     they changed. `first_day` and `last_day` are what a window was last asked about. A `position` says that some of
-    its pages came, and where the next one begins.
+    its pages came, and where the next one begins. `answers` counts how often it was answered to its end.
     """
 
     state: RowState
@@ -136,6 +136,7 @@ class Standing(NamedTuple):
     first_day: int = 0
     last_day: int = 0
     position: str = ""
+    answers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class Outcome:
     A row that is answered in one piece has `page` 0. Others come page by page, from 1 on, the last one in the state
     that the row ends in; those before it, and an outcome that says only what is about to be sent, are no `is_end`.
     `position` is where the row goes on. `begins_anew` drops what an earlier pass over its pages brought home.
-    `record_keys` are 16 bytes a record, where the job has a key.
+    `record_keys` are 16 bytes a record, where the job has a key. `is_answered` where the server has said all it has.
     """
 
     row_key: str
@@ -165,4 +166,5 @@ class Outcome:
     position: str = ""
     begins_anew: bool = False
     is_end: bool = True
+    is_answered: bool = False
     record_keys: bytes = field(default=b"", repr=False)

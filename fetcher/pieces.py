@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 SCHEMA = """
 ALTER TABLE rows ADD COLUMN position TEXT NOT NULL DEFAULT '';
+ALTER TABLE rows ADD COLUMN answers INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX rows_halfway ON rows (key) WHERE position != '';
 CREATE TABLE pieces (
     row_key TEXT NOT NULL, revision INTEGER NOT NULL, page INTEGER NOT NULL,
@@ -83,7 +84,7 @@ def holders(reader: sqlite3.Connection, digests: Sequence[bytes]) -> dict[bytes,
 
 
 def hold(writer: sqlite3.Connection, row_key: str, revision: int, digests: Sequence[bytes]) -> None:
-    """A revision of a row holds records of these keys, and its older revisions hold none."""
+    """A revision of a row holds records of these keys."""
     keys = ((digest, row_key, revision) for digest in digests)
     writer.executemany("INSERT OR IGNORE INTO record_keys VALUES (?, ?, ?)", keys)
 

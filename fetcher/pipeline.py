@@ -96,7 +96,8 @@ class Stations:
             attempts = 0
             try:
                 request = self._composed(errand, place)
-                fetched = await self.client.fetch(request, errand.source, self._intent(errand, request, place))
+                intent = self._intent(errand, request, place)
+                fetched = await self.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
                 attempts = fetched.attempts
                 parsed = await self._parse(fetched.response, errand.row)
                 check_is_new(parsed, place, seen)
@@ -108,10 +109,8 @@ class Stations:
             except RowError as error:
                 error.attempts = attempts or error.attempts
                 yield failed(errand, error, place, self.job)
-                self.owed.discard(errand.row.key)
                 return
             yield came(errand, Step(place, after, parsed, attempts), self.job)
-            self.owed.discard(errand.row.key)
             place = after
 
     async def end(self) -> None:
@@ -125,8 +124,8 @@ class Stations:
         request = compose(self.job.fetch, errand.row, place)
         if not self.job.fetch.idempotency_key:
             return request
-        revision = errand.before.revision if errand.before and errand.before.digest else 0
-        return with_idempotency_key(request, self.job.name, errand.row.key, str(place.number), str(revision))
+        answers = errand.before.answers if errand.before else 0  # each time that it is asked anew it is another request
+        return with_idempotency_key(request, self.job.name, errand.row.key, str(place.number), str(answers))
 
     def _intent(self, errand: Errand, request: Request, place: Place) -> Callable[[], Awaitable[None]] | None:
         """What has to be on record before the request leaves, where a second one would be carried out too."""
@@ -282,15 +281,17 @@ async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: 
     async with aclosing(stations.carry(errand)) as outcomes:
         async for outcome in outcomes:
             await writer.put(outcome)
+            stations.owed.discard(errand.row.key)
             if around.drain.is_set():
-                break
-    if outcome is None:
-        count_left(errand, around.tally)
+                return
+    if outcome is None or not outcome.is_end:
+        count_left(errand, around.tally, has_moved=outcome is not None)
 
 
-def count_left(errand: Errand, tally: Tally) -> None:
-    """Count a row of which nothing could be learned: it stays where it stood."""
-    tally.not_kept += not errand.is_lost
+def count_left(errand: Errand, tally: Tally, has_moved: bool) -> None:
+    """Count a row that no answer was kept for: it stays where it stood, unless some of its first pages were kept."""
+    is_first_pass = not (errand.before and errand.before.digest)
+    tally.not_kept += not errand.is_lost and not (has_moved and is_first_pass)
     if errand.before:
         tally.settled_before[errand.before.state] += 1
 

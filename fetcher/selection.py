@@ -25,6 +25,10 @@ PARSED = frozenset({RowState.DONE, RowState.EMPTY, RowState.QUARANTINED})
 """States that a parser has brought about, and another may change."""
 
 
+HALFWAY = frozenset({RowState.WAITING, RowState.GAVE_UP})
+"""States of rows of which some pages came, and more are to be asked for."""
+
+
 class Verdict(enum.Enum):
     """What happens to a row in this run. `LOOK` means: see whether its answer was kept, and send nothing."""
 
@@ -42,7 +46,8 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
         return Verdict.LEAVE_WAITING if options.only_failed or options.reparse else Verdict.ASK
     left = Verdict.LEAVE_WAITING if standing.state is RowState.WAITING else Verdict.LEAVE_SETTLED
     if options.reparse:
-        return Verdict.REPARSE if standing.state in PARSED or standing.position else left
+        is_halfway = bool(standing.position) and standing.state in HALFWAY
+        return Verdict.REPARSE if standing.state in PARSED or is_halfway else left
     is_sane = standing.settled_at <= now  # else the wait was written by a clock that was ahead, and means nothing
     if standing.not_before > now and is_sane:
         return Verdict.LEAVE_WAITING

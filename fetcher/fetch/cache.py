@@ -17,6 +17,7 @@ from types import TracebackType
 import msgspec
 
 from fetcher.errors import DiskFailed
+from fetcher.fetch.threads import to_its_end
 from fetcher.model import Response
 
 if sys.version_info >= (3, 14):
@@ -98,7 +99,9 @@ class Cache:
         async with self._turn:
             if not put.is_kept and put.failure is None:  # else whoever had the turn before took this one along
                 batch, self._pending = self._pending, []
-                await _ended(asyncio.ensure_future(asyncio.to_thread(self._write, batch)))
+                _, cancelled = await to_its_end(self._write, batch)
+                if cancelled:
+                    raise cancelled
         if put.failure is not None:
             raise DiskFailed(f"{self._path}: {put.failure}") from put.failure
 
@@ -136,19 +139,6 @@ def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
             return int(reader.execute(query, (*keys, not_before)).fetchone()[0])
     except sqlite3.Error as error:
         raise DiskFailed(f"{path}: {error}") from error
-
-
-async def _ended(writing: asyncio.Future[None]) -> None:
-    """Wait until it has ended, cancelled or not: a thread goes on, and nobody may use its connection beside it."""
-    cancelled = None
-    while not writing.done():
-        try:
-            await asyncio.wait({writing})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    writing.result()
 
 
 def _columns(put: _Put) -> tuple[str, int, bytes, bytes, float]:

@@ -53,6 +53,7 @@ class _Asking:
     intend: Callable[[], Awaitable[None]] | None
     is_repeatable: bool
     attempts: int = 0
+    is_reused: bool = False
     start: Start = field(default_factory=lambda: Start(0.0))
 
     async def leave(self) -> None:
@@ -101,8 +102,8 @@ class Client:
             limit=self._settings.limits.concurrency, ttl_dns_cache=300, resolver=aiohttp.ThreadedResolver()
         )
         tracing = aiohttp.TraceConfig()
-        tracing.on_connection_create_end.append(about_to_leave)
-        tracing.on_connection_reuseconn.append(about_to_leave)
+        tracing.on_connection_create_end.append(self._connected)
+        tracing.on_connection_reuseconn.append(self._connected_before)
         tracing.on_request_headers_sent.append(self._left)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -120,16 +121,22 @@ class Client:
         await self._session.close()
 
     async def fetch(
-        self, request: Request, source: Source = Source.KEPT_FIRST, intend: Callable[[], Awaitable[None]] | None = None
+        self,
+        request: Request,
+        source: Source = Source.KEPT_FIRST,
+        intend: Callable[[], Awaitable[None]] | None = None,
+        *,
+        kept_since: float = float("-inf"),
     ) -> Fetched:
         """The answer to a request, from the cache where it is kept there, else from the API.
 
         A request with an `intend` must not be carried out twice: that is awaited once there is a connection and before
-        the first byte leaves, and it is not repeated where it may have arrived.
+        the first byte leaves, and it is not repeated where it may have arrived. An answer that was kept before
+        `kept_since` (epoch seconds) is none.
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
-        if source is not Source.API_ONLY and (kept := self._kept(request, source)) is not None:
+        if source is not Source.API_ONLY and (kept := self._kept(request, source, kept_since)):
             self._tally.cache_hits += 1
             return Fetched(replace(kept, url=request.url), attempts=0)
         if source is Source.KEPT_ONLY:
@@ -139,7 +146,7 @@ class Client:
             response = await self._retries.run(partial(self._attempt, asking))
         except RowError as error:
             error.attempts = asking.attempts
-            if isinstance(error, GaveUp) and not self._reach.is_since(began):
+            if isinstance(error, GaveUp) and not error.is_early and not self._reach.is_since(began):
                 raise self._down(str(error)) from error
             raise
         if self._cache is not None:
@@ -161,9 +168,11 @@ class Client:
                 if (cost := told_cost(response, self._settings.limits)) is not None:
                     self._realm.settle(start, cost)
                 status, start.sign = response.status, sign_of(response.status, said.wait_s)
-            except AttemptFailed as error:
+            except (AttemptFailed, GaveUp) as error:
+                if start.sign is Sign.NONE and not asking.is_reused:
+                    start.sign = Sign.BAD
                 if start.has_left and not asking.is_repeatable:
-                    raise Unknown(f"{error.reason}: only the server knows whether it was carried out") from error
+                    raise Unknown(f"{error}: only the server knows whether it was carried out") from error
                 raise
             finally:
                 if start.has_left and self._log:
@@ -174,13 +183,13 @@ class Client:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
         self._is_halted = True
 
-    def _kept(self, request: Request, source: Source) -> Response | None:
+    def _kept(self, request: Request, source: Source, since: float) -> Response | None:
         keep = self._settings.cache.keep
         if self._cache is None or keep == "none":
             return None
         if keep == "forever" or source is Source.KEPT_ONLY:
-            return self._cache.find(request.key, float("-inf"))
-        return self._cache.find(request.key, self._retries.now() - keep)
+            return self._cache.find(request.key, since)
+        return self._cache.find(request.key, max(since, self._retries.now() - keep))
 
     @asynccontextmanager
     async def _started(self, cost: int) -> AsyncIterator[Start]:
@@ -204,6 +213,17 @@ class Client:
         if said.concurrency is not None:
             self._realm.cap(said.concurrency)
         return said
+
+    async def _connected(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        """There is a connection, and nothing has gone out over it."""
+        if self._is_halted:
+            await asyncio.Future()  # until it is cancelled
+        await context.trace_request_ctx.leave()
+
+    async def _connected_before(self, session: aiohttp.ClientSession, context: SimpleNamespace, told: object) -> None:
+        """The same, over one that was kept open: that it is closed meanwhile says nothing of the API."""
+        context.trace_request_ctx.is_reused = True
+        await self._connected(session, context, told)
 
     async def _left(
         self, _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
@@ -271,12 +291,6 @@ class Client:
         except Damaged as error:
             answer.close()
             raise AttemptFailed(f"the answer cannot be decoded: {error}") from error
-
-
-async def about_to_leave(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    """Tell the request of the connection that it has."""
-    asking: _Asking = context.trace_request_ctx
-    await asking.leave()
 
 
 def sent_headers(request: Request) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from fetcher.fetch.health import Health, Hopeless
@@ -74,6 +74,7 @@ class Realm:
         self._looked_at = float("-inf")
         self._kept_waits: dict[str, float] = {}
         self._saving: set[asyncio.Task[None]] = set()
+        self._saving_turn = asyncio.Lock()
         if shared:
             self._quotas = Quotas(shared.folder / "quotas.sqlite")
             self._log = StartsLog(
@@ -90,20 +91,22 @@ class Realm:
 
     async def __aenter__(self) -> Self:
         if self._log and self._shared:
-            self._log.open()
             wall = self._shared.clocks.wall()
             until = await asyncio.to_thread(self._quotas.begun, self._shared.realm, wall)
             self.pace.cool_down(self._clock() + until - wall)
+            self._log.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._log:
-            self._log.close()
-        if self._rations:
-            await self._rations.close()
-        await asyncio.gather(*self._saving)
+        try:
+            if self._rations:
+                await self._rations.close()
+            await asyncio.gather(*self._saving)
+        finally:
+            if self._log:
+                self._log.close()
 
     @asynccontextmanager
     async def start(self, max_wait_s: float, weight: int = 1) -> AsyncIterator[Start]:
@@ -180,10 +183,17 @@ class Realm:
         if self._shared:
             self._kept_waits[name] = until
             wall = self._shared.clocks.wall()
-            keeping = asyncio.to_thread(
-                self._quotas.keep_wait, self._shared.realm, name, wall, wall + until - self._clock()
-            )
-            self._saving.add(asyncio.ensure_future(keeping))
+            saved = asyncio.ensure_future(self._keep(self._shared.realm, name, wall, wall + until - self._clock()))
+            self._saving.add(saved)
+            saved.add_done_callback(self._saved)
+
+    async def _keep(self, *wait: Any) -> None:
+        async with self._saving_turn:  # in the order in which they were told: the newest word rules
+            await asyncio.to_thread(self._quotas.keep_wait, *wait)
+
+    def _saved(self, saved: "asyncio.Task[None]") -> None:
+        if saved.cancelled() or saved.exception() is None:  # an error is for whoever closes
+            self._saving.discard(saved)
 
     async def _permitted(self, max_wait_s: float, weight: int) -> Start:
         while True:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fetcher.fetch.calendars import EDGE_S, periods_of
 from fetcher.fetch.quotas import Account, Quotas
+from fetcher.fetch.threads import to_its_end
 from fetcher.job.units import CalendarRate, Rate
 
 SHARES = 100
@@ -79,11 +80,13 @@ class Rations:
             if lacking <= 0:
                 continue
             most = amount * min(LARGEST_SHARE, max(1, account.limit // (SHARES * amount)))
-            got = await asyncio.to_thread(self.quotas.reserve, account, lacking, max(lacking, most))
+            got, cancelled = await to_its_end(self.quotas.reserve, account, lacking, max(lacking, most))
+            self._in_hand[account] = self._in_hand.get(account, 0) + got
+            if cancelled:
+                raise cancelled
             if not got:
                 ends = account.ends
                 raise UsedUp(ration.used_up, None if ends is None else max(EDGE_S, ends + EDGE_S - min(self.clocks())))
-            self._in_hand[account] = self._in_hand.get(account, 0) + got
 
     def take(self, weight: int) -> bool:
         """Use what one start needs; False where a new day has begun since it was ensured."""

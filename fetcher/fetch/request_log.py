@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from fetcher.errors import DiskFailed
+from fetcher.fetch.threads import to_its_end
 
 LOGS_KEPT = 30
 FLUSH_S = 1.0
@@ -79,9 +80,12 @@ class RequestLog:
             await asyncio.sleep(FLUSH_S)
             lines, self._lines = bytes(self._lines), bytearray()
             try:
-                await asyncio.shield(asyncio.to_thread(self._write, lines))
+                _, cancelled = await to_its_end(self._write, lines)
             except OSError as error:
                 self._failure = error
+            else:
+                if cancelled:
+                    raise cancelled
 
     def _write(self, lines: bytes) -> None:
         rest = memoryview(lines)

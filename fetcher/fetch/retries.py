@@ -102,8 +102,11 @@ class Retries:
 
     def _given_up(self, failure: BaseException | None, made: int) -> GaveUp:
         said = f"{failure}; {made} attempt{'' if made == 1 else 's'}"
-        is_early = made < self.settings.attempts
-        return GaveUp(f"{said}; too much has failed lately for more in this run" if is_early else said)
+        if made >= self.settings.attempts:
+            return GaveUp(said)
+        early = GaveUp(f"{said}; too much has failed lately for more in this run")
+        early.is_early = True
+        return early
 
     def _wait_of_state(self, state: tenacity.RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None
@@ -145,6 +148,8 @@ def judged(response: Response, hint: Hints, is_repeatable: bool = True) -> Respo
         if not (is_repeatable or hint.should_retry):
             check_turned_away(status, hint, said)
         raise AttemptFailed(said, hint.wait_s, hint.is_guess)
+    if status in RETRIED and not is_repeatable and status not in TURNED_AWAY:
+        raise Unknown(f"{said}: only the server knows whether it was carried out")
     if status in ASKED_NEXT_RUN or (status in RETRIED and hint.should_retry is False):
         raise GaveUp(said)
     if 300 <= status < 400:

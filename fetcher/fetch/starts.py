@@ -58,6 +58,7 @@ class StartsLog:
     _life: int = -1
     _read: int = 0
     _compact_at: int = COMPACTED_BYTES
+    _boot: int = -1
     _boot_shift: float = 0.0
     _known: dict[tuple[int, int], Start] = field(default_factory=dict)
     _forgotten: float = -FOR_EVER
@@ -130,7 +131,10 @@ class StartsLog:
 
     def end_those_of_the_gone(self) -> None:
         """Starts of processes that are no more arrived before now or never; to be called within this one's turn."""
-        now = self.clocks.now()
+        with told(self.path):
+            self._end_those_of_the_gone(self.clocks.now())
+
+    def _end_those_of_the_gone(self, now: float) -> None:
         for token in [token for token in self._strangers if self._is_gone(token)]:
             for key in [key for key in self._known if key[0] == token and self._known[key].round_trip_s is None]:
                 start = self._known[key]
@@ -171,7 +175,7 @@ class StartsLog:
         os.ftruncate(self._file, size - size % RECORD.size)
         self._read = 0
         self._follow()
-        if not self._read:
+        if self._boot != self.clocks.boot or not self._read:
             self._append(self._boot_record())
         self._append((HORIZON, self.token, 0, self.horizon_s, 0.0))
 
@@ -214,7 +218,7 @@ class StartsLog:
         kind, token, number, first, second = record
         key = (token, number)
         if kind == BOOT:
-            self._boot_shift = 0.0
+            self._boot, self._boot_shift = token, 0.0
             if token != self.clocks.boot:
                 self._boot_shift = first - (self.clocks.wall() - self.clocks.now())
         elif kind == START and key not in self._known and (at := self._at(first)) >= self._forgotten:

@@ -39,14 +39,14 @@ def settled(outcome: Outcome, known: Known, now: float) -> tuple[Settled, Fresh]
     """How the row is saved, and what is written for it. A failure keeps what an earlier run has brought home."""
     if outcome.page:
         return settled_page(outcome, known, now)
-    before, superseded, fresh = outcome.before, None, Fresh()
-    digest = hashlib.sha256(outcome.lines).digest()
+    before, superseded, revision = outcome.before, None, revision_of(outcome)
+    fresh = unique(outcome, revision, known.holders)
+    digest = hashlib.sha256(fresh.lines).digest()  # of what is kept: what another row held may be this one's now
     if outcome.state not in CAME or (before and before.digest == digest):
-        standing = before or Standing(outcome.state)
+        standing, fresh = before or Standing(outcome.state), Fresh()
     else:
-        revision = revision_of(outcome)
-        fresh = unique(outcome, revision, known.holders)
-        standing = Standing(outcome.state, 0.0, fresh.records, known.next_record, digest, revision)
+        answers = before.answers if before else 0
+        standing = Standing(outcome.state, 0.0, fresh.records, known.next_record, digest, revision, answers=answers)
         superseded = (before.first_record, before.records) if before and before.records else None
     row = Settled(
         outcome.row_key, moved(standing, outcome, now), outcome.reason, outcome.attempts, superseded,
@@ -90,6 +90,7 @@ def moved(standing: Standing, outcome: Outcome, now: float) -> Standing:
         first_day=outcome.first_day,
         last_day=outcome.last_day,
         position=outcome.position,
+        answers=standing.answers + outcome.is_answered,
     )
 
 

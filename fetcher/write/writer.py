@@ -171,6 +171,8 @@ class Writer:
             self._next_record += fresh.records
             self._tally.repeats += fresh.repeats
             revision = row.piece.revision if row.piece else row.standing.revision
+            if row.superseded or row.is_whole:
+                dropped.add(Holder(row.key, revision - 1))
             claimed.update(dict.fromkeys(row.record_keys, Holder(row.key, revision)))
         return rows, b"".join(news)
 
