@@ -5,12 +5,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.compose.pages import FIRST, Place
-from fetcher.errands import errand_of
+from fetcher.errands import Errand, Step, came, errand_of, failed
+from fetcher.errors import GaveUp, Incomplete, Refused
 from fetcher.fetch.client import Source
+from fetcher.job.load import load_job
 from fetcher.job.sections import Fetch
 from fetcher.model import Row, RowState, Standing
+from fetcher.parse.records import Parsed
 from fetcher.selection import Verdict
 
+JOB = """\
+name = "paged"
+read.dates = { from = "2024-01-01", to = "2024-01-01" }
+parse.records = "items"
+write.folder = "out"
+[fetch]
+base_url = "https://api.example.org"
+url = "/"
+headers = { Authorization = "${secret:TOKEN}" }
+"""
 THIRD = Place(3, 20, 20, "cursor")
 ROW = Row("key", {})
 
@@ -68,3 +81,46 @@ def test_what_may_have_been_carried_out_is_looked_for_at_its_page(choice, source
     assert (errand.place, errand.source, errand.is_lost) == (THIRD, source, True)
     allowed = fetch.model_copy(update={"on_unknown": "retry"})
     assert errand_of(ROW, Verdict.LOOK, standing, allowed).source is Source.KEPT_FIRST
+
+
+def loaded(tmp_path, *overrides: str, fetch: str = ""):
+    """A job with pages; its credential is `hunter2&co`."""
+    file = tmp_path / "job.toml"
+    file.write_text(f'{JOB}{fetch}\n[fetch.pages]\nkind = "next_url"\nnext = "next"\n')
+    return load_job(file, {"TOKEN": "hunter2&co"}, overrides)
+
+
+@pytest.mark.parametrize("written", ["hunter2&co", "hunter2%26co"])
+def test_no_secret_is_kept_in_a_place(tmp_path, written):
+    """A server may repeat the credential in the address of the next page; such a row begins anew after a restart."""
+    job, errand = loaded(tmp_path), Errand(ROW, Source.KEPT_FIRST, None)
+    after = Place(2, 1, 1, f"https://api.example.org/?key={written}&page=2")
+    told = [
+        came(errand, Step(FIRST, after, Parsed(b"{}\n", 1), 1), job),
+        failed(errand, GaveUp("503"), after, job),
+    ]
+    assert [outcome.position for outcome in told] == ["", ""]
+    plain = Place(2, 1, 1, "https://api.example.org/?page=2")
+    assert failed(errand, GaveUp("503"), plain, job).position == plain.text
+
+
+@pytest.mark.parametrize(("cursor", "position"), [("expired", ""), (None, Place(3, 20, 20).text)])
+def test_a_cursor_that_was_refused_is_not_asked_with_again(tmp_path, cursor, position):
+    """It will be refused for ever; a page that goes by its number is asked for again where a person wants it."""
+    errand = Errand(ROW, Source.KEPT_FIRST, None)
+    assert failed(errand, Refused("HTTP 410"), Place(3, 20, 20, cursor), loaded(tmp_path)).position == position
+
+
+@pytest.mark.parametrize(
+    ("keys", "state"),
+    [
+        ('method = "POST"', RowState.QUARANTINED),
+        ('method = "POST"\nidempotency_key = true', RowState.GAVE_UP),
+        ('method = "POST"\non_unknown = "retry"', RowState.GAVE_UP),
+        ("", RowState.GAVE_UP),
+    ],
+)
+def test_pages_that_do_not_add_up_are_asked_again_only_where_that_does_no_harm(tmp_path, keys, state):
+    """Every page of a POST would be carried out a second time."""
+    errand = Errand(ROW, Source.KEPT_FIRST, None)
+    assert failed(errand, Incomplete("10 of 12"), THIRD, loaded(tmp_path, fetch=keys)).state is state

@@ -25,6 +25,7 @@ STANDINGS = st.builds(
 OPTIONS = st.builds(RunOptions, st.booleans(), st.booleans(), st.booleans(), st.none() | st.floats(1, 1e6))
 
 done, empty, refused = Standing(RowState.DONE, digest=b"x"), Standing(RowState.EMPTY, digest=b"y"), RowState.REFUSED
+LEFT = Verdict.LEAVE_SETTLED
 TABLE = [
     ("a new row is asked for", None, False, PLAIN, Verdict.ASK),
     ("a done row is left", done, False, PLAIN, Verdict.LEAVE_SETTLED),
@@ -39,6 +40,8 @@ TABLE = [
     ("a row with pages to come is gone on with", Standing(RowState.WAITING, position="2"), False, PLAIN, Verdict.ASK),
     ("so is one that stands meanwhile", done._replace(position="2"), False, PLAIN, Verdict.ASK),
     ("pages that came are parsed again too", Standing(RowState.WAITING, position="2"), False, REPARSE, Verdict.REPARSE),
+    ("a page that was lost is not parsed again", Standing(RowState.UNKNOWN, position="2"), False, REPARSE, LEFT),
+    ("nor one that a person gave up", Standing(RowState.DISCARDED, position="2"), False, REPARSE, LEFT),
     ("what a person gave up stays so", Standing(RowState.DISCARDED), False, PLAIN, Verdict.LEAVE_SETTLED),
     ("what a person gave up stays so, recent", Standing(RowState.DISCARDED), True, PLAIN, Verdict.LEAVE_SETTLED),
     ("a refused row is asked for by --only failed", Standing(refused), False, ONLY_FAILED, Verdict.ASK),

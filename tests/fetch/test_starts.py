@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from fetcher.fetch import starts
 from fetcher.fetch.limits import Realm, Shared, TooLong, realm_key
-from fetcher.fetch.starts import Clocks
-from fetcher.fetch.windows import Allowance
+from fetcher.fetch.starts import Clocks, StartsLog
+from fetcher.fetch.windows import Allowance, Pace, Window
 from fetcher.job.sections import Limits
+from fetcher.job.units import Rate
 from fetcher.testing.clock import VirtualClock, run_virtual
 from tests.stories.conftest import ROOT
 
@@ -491,3 +492,27 @@ def test_four_that_share_use_what_they_may(rate, per_s):
         run_virtual(story(), here.clock)
     assert crowded(arrived, rate, per_s) == []
     assert sum(at < 1000.0 + 100 * per_s for at in arrived) >= 0.95 * 100 * rate
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+def test_a_start_from_before_a_reboot_still_counts(tmp_path, has_left):
+    """Its process is gone and the clock began anew: it counts from when it can have arrived, by the wall's clock."""
+
+    def opened_in(boot: int, now: float, wall: float) -> StartsLog:
+        pace = Pace([Window(Rate(1, 3600.0), 0.0, False)])
+        log = StartsLog(tmp_path / "realm.log", pace, 3600.0, Clocks(lambda: now, lambda: wall, boot))
+        log.open()
+        return log
+
+    old = opened_in(1, 1_000_000.0, 5e9)
+    with old.turn():
+        start = old.pace.commit(1_000_000.0)
+        old.made(start)
+    if has_left:
+        old.pace.left(start, 1_000_000.0)
+        old.left(start)
+    for number in (old._file, old._lock, old._life):
+        os.close(number)
+    new = opened_in(2, 100.0, 5e9 + 60)
+    assert new.pace.ready_at() >= 100.0 + 3540
+    new.close()

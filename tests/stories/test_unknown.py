@@ -259,3 +259,22 @@ def test_a_paid_answer_is_waited_for_when_a_run_is_stopped(start, fetcher, is_co
     assert fetcher("run", job).code == 0
     assert orders.taken() == [SECOND]
     is_content(job)
+
+
+def test_an_answer_that_is_too_large_was_an_answer(fetcher, tmp_path, orders):
+    """The server has carried it out: the row is not sent again by the next run, however it failed."""
+    job = make_orders_job(tmp_path, orders.url, 'max_body = "10 B"\n')
+    for sent in (2, 0):
+        ran = fetcher("run", job)
+        assert ran.code == 3, ran.err
+        assert len(orders.taken()) == sent
+    assert states(tmp_path / "out") == {"unknown": 2}
+
+
+def test_a_new_question_has_a_key_of_its_own(fetcher, tmp_path, orders):
+    """A day that was answered and is asked again is another request: a server would give the first answer once more."""
+    job = make_orders_job(tmp_path, orders.url, "idempotency_key = true\n", count=1)
+    again = sets('read.dates.lookback="3660 days"')
+    for _ in range(3):
+        assert fetcher("run", job, *again).code == 0
+    assert len({key for _, key in orders.arrived}) == 3
