@@ -13,7 +13,7 @@
     └── RunStopped            nothing more can be done in this run
         ├── Busy              another run holds the job                   exit 4
         ├── Contradiction     ledger and files tell different stories     exit 65
-        ├── ApiDown           nobody answers at the API's address         exit 69
+        ├── ApiDown           nobody answers there, or fails for long     exit 69
         └── DiskFailed        the disk failed or is full                  exit 74
 
 Messages say where, what was expected, what came, and what to do. They reach logs, the ledger and the screen, so no
@@ -113,7 +113,7 @@ class Contradiction(RunStopped):
 
 
 class ApiDown(RunStopped):
-    """No connection to the API could be made at all."""
+    """Nobody answers at the API's address, or whoever does has failed for too long."""
 
     exit_code = 69
 

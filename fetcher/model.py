@@ -85,13 +85,14 @@ Scalar = str | int | float | bool | None
 @dataclass(frozen=True, slots=True)
 class PageFacts:
     """What an answer says about its pages: `next` cursor or URL, whether there are `more`, the `total` of items and of
-    `pages`, and how many `items` this page has. None where it says nothing."""
+    `pages`, and how many `items` and `records` this page has. None where it says nothing."""
 
     next: Scalar = None
     more: Scalar = None
     total: Scalar = None
     pages: Scalar = None
     items: int = 0
+    records: int = 0
 
 
 class RowState(enum.StrEnum):

@@ -149,8 +149,7 @@ class Stations:
         pages = self.job.fetch.pages
         if pages is None or parsed.facts is None:
             return None
-        after = following(pages, place, parsed.facts, response)
-        return replace(after, records=place.records + parsed.records) if after else None
+        return following(pages, place, parsed.facts, response)
 
 
 def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:

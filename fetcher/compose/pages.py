@@ -87,7 +87,7 @@ def following(pages: Pages, place: Place, facts: PageFacts, response: Response) 
         raise Incomplete(f"page {place.number:,} says that there are more, and not where")
     if place.number >= pages.most:
         raise Incomplete(f"page {place.number:,} is not the last, and fetch.pages.most = {pages.most:,}; raise it")
-    return Place(place.number + 1, items, place.records, cursor)
+    return Place(place.number + 1, items, place.records + facts.records, cursor)
 
 
 def has_next(pages: Pages, place: Place, facts: PageFacts, cursor: Scalar) -> bool:

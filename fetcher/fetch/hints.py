@@ -40,7 +40,7 @@ KNOWN_UNITS = frozenset({REQUESTS, CONTENT_BYTES, TOKENS})
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class ToldAllowance:
     """No more than `remaining` further requests (or whatever `unit` counts) within the next `reset_s` seconds."""
 
     name: str
@@ -71,8 +71,8 @@ class Hints:
     """
 
     wait_s: float | None = None
-    allowances: tuple[Allowance, ...] = ()
-    budgets: tuple[Allowance, ...] = ()
+    allowances: tuple[ToldAllowance, ...] = ()
+    budgets: tuple[ToldAllowance, ...] = ()
     quotas: tuple[Quota, ...] = ()
     concurrency: int | None = None
     should_retry: bool | None = None
@@ -195,10 +195,10 @@ def _reset_s(limit: ToldLimit) -> float | None:
     return limit.per_s if limit.reset_s is None else limit.reset_s
 
 
-def _allowances(heard: _Heard, limits: Sequence[ToldLimit]) -> tuple[Allowance, ...]:
+def _allowances(heard: _Heard, limits: Sequence[ToldLimit]) -> tuple[ToldAllowance, ...]:
     """What may still be used, and until when. `Retry-After` stands in for the reset of what is used up (section 7)."""
     return tuple(
-        Allowance(limit.name, limit.remaining, reset_s, limit.unit)
+        ToldAllowance(limit.name, limit.remaining, reset_s, limit.unit)
         for limit in limits
         if limit.remaining is not None
         and (reset_s := limit.reset_s if limit.remaining else _reset_s(limit))

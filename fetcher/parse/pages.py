@@ -32,6 +32,7 @@ def page_facts(paths: PagePaths, answer: object, records: int) -> PageFacts:
         total=scalar("total", paths.total, answer),
         pages=scalar("pages", paths.pages, answer),
         items=items,
+        records=records,
     )
 
 

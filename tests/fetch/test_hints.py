@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import GaveUp, Parked
-from fetcher.fetch.hints import Allowance, Hints, Quota, hints
+from fetcher.fetch.hints import Hints, Quota, ToldAllowance, hints
 from fetcher.fetch.http_dates import as_http_date
 from fetcher.fetch.retries import AttemptFailed, Retries, hinted_s, judged
 from fetcher.fetch.retry_after import FOR_EVER_S
@@ -182,28 +182,28 @@ def test_h06_a_used_up_limit_holds_the_realm_until_its_reset(reset, settings, wr
     response = answer(200, x_ratelimit_remaining=0, x_ratelimit_reset=reset, date=as_http_date(NOW))
     said = hints(response, HintsSection(**settings), NOW + wrong_s)
     assert said.wait_s == pytest.approx(30, abs=1)
-    assert said.allowances == (Allowance("x-ratelimit", 0, said.wait_s or 0),)
+    assert said.allowances == (ToldAllowance("x-ratelimit", 0, said.wait_s or 0),)
     assert judged(response, said) is response
 
 
 def test_h06_what_is_left_is_an_allowance():
     """No wait while there is some."""
     said = told(200, x_ratelimit_limit=60, x_ratelimit_remaining=7, x_ratelimit_reset=30)
-    assert said == Hints(allowances=(Allowance("x-ratelimit", 7, 30),))
+    assert said == Hints(allowances=(ToldAllowance("x-ratelimit", 7, 30),))
 
 
 def test_h08_of_several_budgets_all_must_have_room():
     """The one that is used up says when; both are told to the realm."""
     said = told(200, ratelimit='"burst";r=0;t=3, "daily";r=900;t=40000')
     assert said.wait_s == 3
-    assert said.allowances == (Allowance("burst", 0, 3), Allowance("daily", 900, 40000))
+    assert said.allowances == (ToldAllowance("burst", 0, 3), ToldAllowance("daily", 900, 40000))
 
 
 def test_h08_without_a_reset_the_window_of_the_policy_holds():
     """`r=0` without `t`: `w` seconds, and else the job's own back-off."""
     said = told(200, ratelimit='"burst";r=0', ratelimit_policy='"burst";q=100;w=60,"daily";q=1000;w=86400')
     assert said.wait_s == 60
-    assert said.allowances == (Allowance("burst", 0, 60),)
+    assert said.allowances == (ToldAllowance("burst", 0, 60),)
     assert said.quotas == (Quota("burst", 100, 60), Quota("daily", 1000, 86400))
     assert told(200, ratelimit='"burst";r=0') == Hints()
 
@@ -221,7 +221,7 @@ def test_h10_retry_after_wins():
     """Section 7 of the draft: it MUST take precedence over `t`; what is left elsewhere still holds."""
     said = told(429, retry_after=1, ratelimit='"burst";r=0;t=30, "daily";r=9;t=40000')
     assert said.wait_s == 1
-    assert said.allowances == (Allowance("daily", 9, 40000),)
+    assert said.allowances == (ToldAllowance("daily", 9, 40000),)
     assert told(429, retry_after=0, ratelimit='"burst";r=0;t=30').wait_s == 30
 
 
@@ -249,7 +249,7 @@ def test_h12_other_units_are_not_read_as_requests():
     said = told(200, ratelimit='"size";r=4096;t=6, "at once";r=0;t=8, "x";r=0;t=7', ratelimit_policy=policies)
     assert said.wait_s is None
     assert said.allowances == ()
-    assert said.budgets == (Allowance("size", 4096, 6, "content-bytes"), Allowance("x", 0, 7, "parsecs"))
+    assert said.budgets == (ToldAllowance("size", 4096, 6, "content-bytes"), ToldAllowance("x", 0, 7, "parsecs"))
     assert said.quotas == (Quota("size", 65535, 10, "content-bytes"), Quota("x", 9, 9, "parsecs"))
     assert said.concurrency == 5
     assert told(200, ratelimit='"size";r=0;t=6', ratelimit_policy='"size";q=9;qu="content-bytes"').wait_s == 6
@@ -303,14 +303,14 @@ def test_s03_a_secondary_limit_is_known_by_its_text():
 def test_s12_the_servers_number_is_told_as_it_is():
     """Another client eats from the quota: whatever was left before, what the newest answer says is passed on."""
     for remaining in (50, 20, 3, 1):
-        assert told(200, ratelimit=f'"a";r={remaining};t=9').allowances == (Allowance("a", remaining, 9),)
+        assert told(200, ratelimit=f'"a";r={remaining};t=9').allowances == (ToldAllowance("a", remaining, 9),)
     assert told(200, ratelimit='"a";r=0;t=9').wait_s == 9
 
 
 def test_s13_every_answer_speaks_for_itself():
     """A reset may grow from answer to answer; where fields stay away there is nothing, and the job's rate holds."""
     for reset_s in (3, 30, 7):
-        assert told(200, ratelimit=f'"a";r=1;t={reset_s}').allowances == (Allowance("a", 1, reset_s),)
+        assert told(200, ratelimit=f'"a";r=1;t={reset_s}').allowances == (ToldAllowance("a", 1, reset_s),)
     assert all(told(200, content_type="application/json") == Hints() for _ in range(100))
 
 
@@ -468,7 +468,7 @@ def test_a_refusal_without_remaining_waits_for_its_reset():
 def test_ratelimit_is_believed_before_the_families():
     """Of a server that sends both, only one has a specification; a family can be switched off altogether."""
     said = told(200, ratelimit='"a";r=5;t=30', x_ratelimit_remaining=0, x_ratelimit_reset=600_000)
-    assert said == Hints(allowances=(Allowance("a", 5, 30),))
+    assert said == Hints(allowances=(ToldAllowance("a", 5, 30),))
     ignoring = {"reset": "ignored"}
     assert told(403, x_ratelimit_remaining=0, settings=ignoring) == Hints()
 
@@ -489,18 +489,18 @@ def test_tokens_are_a_budget_of_their_own():
         x_ratelimit_reset_tokens="1m4.296s",
     )
     assert said.wait_s == pytest.approx(64.296)
-    assert said.allowances == (Allowance("x-ratelimit", 119, 0.017),)
-    assert said.budgets == (Allowance("x-ratelimit-tokens", 0, said.wait_s or 0, "tokens"),)
+    assert said.allowances == (ToldAllowance("x-ratelimit", 119, 0.017),)
+    assert said.budgets == (ToldAllowance("x-ratelimit-tokens", 0, said.wait_s or 0, "tokens"),)
 
 
 def test_headers_of_an_apis_own_hold_the_realm():
     """ip-api: what is left and how long; a bucket has room when one has run out of it."""
     window = {"windows": [{"remaining": "X-Rl", "reset": "X-Ttl", "kind": "seconds"}]}
     assert told(200, settings=window, x_rl=0, x_ttl=42).wait_s == 42
-    assert told(200, settings=window, x_rl=3, x_ttl=42).allowances == (Allowance("x-rl", 3, 42),)
+    assert told(200, settings=window, x_rl=3, x_ttl=42).allowances == (ToldAllowance("x-rl", 3, 42),)
     bucket = {"windows": [{"filling": "X-Calls", "refill": "2/s"}]}
     assert told(200, settings=bucket, x_calls="40/40").wait_s == 0.5
-    assert told(200, settings=bucket, x_calls="32/40").allowances == (Allowance("x-calls", 8, 0.5),)
+    assert told(200, settings=bucket, x_calls="32/40").allowances == (ToldAllowance("x-calls", 8, 0.5),)
 
 
 def test_of_several_waits_the_longest_holds():
