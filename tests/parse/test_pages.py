@@ -24,14 +24,14 @@ def parsed(answer: object, **keys: Any) -> Parsed:
 def test_facts_are_handed_on_as_the_answer_has_them(told, records):
     """Text, numbers, flags, null: what they mean is decided elsewhere. Items are the records unless a path says."""
     paths = PagePaths(**{name: f"meta.{name}" for name in FACTS})
-    assert page_facts(paths, {"meta": told}, records) == PageFacts(items=records, **told)
+    assert page_facts(paths, {"meta": told}, records) == PageFacts(items=records, records=records, **told)
 
 
 def test_what_the_job_does_not_look_for_is_nothing():
     """An answer may hold all of it: without a path it says nothing."""
     answer = {"next": "x", "more": True, "total": 3, "pages": 1, "items": [1, 2]}
-    assert page_facts(PagePaths(), answer, 2) == PageFacts(items=2)
-    assert page_facts(PagePaths("a.b", "a.b", "a.b", "a.b", "a.b"), answer, 2) == PageFacts(items=0)
+    assert page_facts(PagePaths(), answer, 2) == PageFacts(items=2, records=2)
+    assert page_facts(PagePaths("a.b", "a.b", "a.b", "a.b", "a.b"), answer, 2) == PageFacts(items=0, records=2)
 
 
 @pytest.mark.parametrize(("items", "count"), [([], 0), ([1, None, {}], 3), ({}, 0), ({"a": 1, "b": 2}, 2), (None, 0)])
@@ -61,14 +61,14 @@ def test_facts_come_with_the_records_only_where_the_job_has_pages():
     """And beside a function of the job's own, which sees the same body."""
     answer = {"items": [{"id": 1}], "next": "c"}
     assert parsed(answer).facts is None
-    assert parsed(answer, pages=PagePaths(next="next")).facts == PageFacts(next="c", items=1)
+    assert parsed(answer, pages=PagePaths(next="next")).facts == PageFacts(next="c", items=1, records=1)
 
 
 def test_facts_are_found_beside_a_function(tmp_path):
     """It yields what it likes; its records are counted, the paths are the job's."""
     (tmp_path / "two.py").write_text("def parse(body, row):\n    return [{'n': 1}, {'n': 2}]\n")
     parsing = Parsing(file=str(tmp_path / "two.py"), function="parse", pages=PagePaths(more="more"))
-    assert parse(parsing, b'{"more": true}', {}).facts == PageFacts(more=True, items=2)
+    assert parse(parsing, b'{"more": true}', {}).facts == PageFacts(more=True, items=2, records=2)
     with pytest.raises(Quarantined, match="not JSON"):
         parse(parsing, b"<html>", {})
 
