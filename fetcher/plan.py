@@ -174,6 +174,8 @@ def plan_text(job: LoadedJob, found: Plan) -> str:
     repeats = round(found.requests * past.repeated)
     more = f", and about {repeats:,} again, as in the last runs" if repeats else ""
     pages = f" ({past.pages:.1f} pages a row, as so far)" if past.pages > 1 else ""
+    if job.fetch.pages and past.pages == 1.0:
+        pages = " (for the first page of each row: how many there are is not known yet)"
     lines = [
         f"{job.name}: {found.asked:,} of {found.rows:,} rows would be asked for",
         f"  {found.requests:,} requests{pages}{more}; {found.hits:,} answers from the cache",

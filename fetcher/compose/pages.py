@@ -19,18 +19,21 @@ from fetcher.model import PageFacts, Response, Scalar
 
 NO_MORE = (None, "", False)  # and 0, which equals False: numbers that count down, and SCAN, end so
 PORTS = {"http": 80, "https": 443}
+MOST_EMPTY = 100
+"""Some servers look through so much for a page that nothing is found; for ever is another thing."""
 ASCII = string.digits + string.ascii_letters + string.punctuation
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a page begins: its number, counting from 1, the items and records of those before it, and the cursor or
-    address that leads there, where the job goes by one."""
+    address that leads there, where the job goes by one. `empty` counts the pages without items just before it."""
 
     number: int = 1
     items: int = 0
     records: int = 0
     cursor: str | int | float | None = None
+    empty: int = 0
 
     @property
     def text(self) -> str:
@@ -85,19 +88,24 @@ def following(pages: Pages, place: Place, facts: PageFacts, response: Response) 
         return None
     if cursor is None and pages.kind not in NUMBERED:
         raise Incomplete(f"page {place.number:,} says that there are more, and not where")
+    empty = place.empty + 1 if facts.items == 0 else 0
+    if empty >= MOST_EMPTY:
+        raise Incomplete(f"{empty} pages in a row are empty, and the answer says that there are more")
     if place.number >= pages.most:
         raise Incomplete(f"page {place.number:,} is not the last, and fetch.pages.most = {pages.most:,}; raise it")
-    return Place(place.number + 1, items, place.records + facts.records, cursor)
+    return Place(place.number + 1, items, place.records + facts.records, cursor, empty)
 
 
 def has_next(pages: Pages, place: Place, facts: PageFacts, cursor: Scalar) -> bool:
     """Whether the answer to a page leads to another one."""
+    total = whole(facts.total)
     if pages.more:
-        return truth(facts.more)
+        has_all = facts.items == 0 and total is not None and place.items >= total
+        return truth(facts.more) and not has_all
     if pages.kind not in NUMBERED:
         # A server that always hands out a cursor says by an empty page that it was the last.
         return cursor not in NO_MORE and not (facts.items == 0 and cursor == place.cursor)
-    total, count = whole(facts.total), whole(facts.pages)
+    count = whole(facts.pages)
     if facts.items == 0:
         return False
     if total is not None:

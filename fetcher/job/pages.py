@@ -34,7 +34,9 @@ class Pages(Section):
         default=None, description="Query parameter that asks for pages of 'size', such as 'limit'."
     )
     next: JsonPath | None = Field(
-        default=None, description="Path of the next cursor or URL in the answer (JMESPath), such as 'meta.next'."
+        default=None,
+        description="Path of the next cursor or URL in the answer (JMESPath), such as 'meta.next'. Null, '', false, 0 "
+        "or nothing there: there is no next page.",
     )
     next_header: HeaderName | None = Field(
         default=None, description="Header of the answer that holds the next cursor, such as 'X-Next-Cursor'."

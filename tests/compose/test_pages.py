@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.compose.pages import FIRST, Place, following, parameters, place_of
+from fetcher.compose.pages import FIRST, MOST_EMPTY, Place, following, parameters, place_of
 from fetcher.errors import Incomplete, Quarantined, Refused
 from fetcher.job.pages import Pages
 from fetcher.model import PageFacts, Response
@@ -159,7 +159,7 @@ def test_a_cursor_that_never_changes_ends_with_an_empty_page():
     assert place is not None
     assert after(pages, place, items=2, next="scroll") == Place(3, 4, 0, "scroll")
     assert after(pages, place, items=0, next="scroll") is None
-    assert after(pages, place, items=0, next="other") == Place(3, 2, 0, "other"), "an empty page may lead on"
+    assert after(pages, place, items=0, next="other") == Place(3, 2, 0, "other", 1), "an empty page may lead on"
 
 
 def test_a_cursor_may_come_in_a_header():
@@ -307,3 +307,26 @@ def test_no_next_link_leaves_the_origin(link):
         assert place.cursor.lower().startswith(("https://api.example.org/", "https://api.example.org:443/"))
         assert place.cursor.isascii()
         assert not any(character.isspace() for character in place.cursor)
+
+
+@given(st.sampled_from(["page", "cursor"]), st.lists(st.integers(0, 2), min_size=1, max_size=3 * MOST_EMPTY))
+def test_pages_do_not_stay_empty_for_ever(kind, items):
+    """A hundred empty pages in a row are taken for an API that will never end; any number of others are not."""
+    pages, place, empty = pages_of(kind, more="more", most=10**6), FIRST, 0
+    for number, held in enumerate(items):
+        empty = 0 if held else empty + 1
+        try:
+            place = after(pages, place, items=held, more=True, next=f"c{number}")
+        except Incomplete:
+            assert empty == MOST_EMPTY
+            return
+        assert place is not None
+        assert place.empty == empty < MOST_EMPTY
+
+
+def test_a_flag_that_stays_up_ends_where_all_that_was_announced_is_there():
+    """An empty page behind the announced total is the last, whatever its flag says."""
+    pages = pages_of("page", more="more", total="total")
+    place = after(pages, items=2, more=True, total=2)
+    assert after(pages, place, items=0, more=True, total=2) is None
+    assert after(pages, place, items=0, more=True, total=3) is not None
