@@ -312,9 +312,11 @@ def test_no_next_link_leaves_the_origin(link):
 @given(st.sampled_from(["page", "cursor"]), st.lists(st.integers(0, 2), min_size=1, max_size=3 * MOST_EMPTY))
 def test_pages_do_not_stay_empty_for_ever(kind, items):
     """A hundred empty pages in a row are taken for an API that will never end; any number of others are not."""
-    pages, place, empty = pages_of(kind, more="more", most=10**6), FIRST, 0
+    pages, empty = pages_of(kind, more="more", most=10**6), 0
+    place: Place | None = FIRST
     for number, held in enumerate(items):
         empty = 0 if held else empty + 1
+        assert place is not None
         try:
             place = after(pages, place, items=held, more=True, next=f"c{number}")
         except Incomplete:
@@ -328,5 +330,6 @@ def test_a_flag_that_stays_up_ends_where_all_that_was_announced_is_there():
     """An empty page behind the announced total is the last, whatever its flag says."""
     pages = pages_of("page", more="more", total="total")
     place = after(pages, items=2, more=True, total=2)
+    assert place is not None
     assert after(pages, place, items=0, more=True, total=2) is None
     assert after(pages, place, items=0, more=True, total=3) is not None
