@@ -1,7 +1,9 @@
 """How many of a realm's slots are in use. Pure: told how each call ended, and when (monotonic seconds).
 
-Calls are judged in blocks, each against the recent best. Where answers take longer than twice that, the slots fall,
-by at most 30 % a block, to the share that twice the best is of what was seen; where far more calls fail, to half.
+Calls are judged in blocks, each against the recent best: the fast answers of it, the usual and the slow ones, each
+against their like. Where all three take longer than twice that, the slots fall, by at most 30 % a block, to the share
+that twice the best is of what was seen; where far more calls fail, to half. One of the three says little: an API that
+answers half of its calls from a cache has no usual time, its median is the one or the other by chance.
 They come back evenly over a minute. The best is slowly forgotten: an API that has become slow for good is as fast as
 it gets, and fewer calls at once would only make the job longer.
 
@@ -10,7 +12,6 @@ in which more calls failed than at the best of times.
 """
 
 from dataclasses import dataclass, field
-from statistics import median
 
 FEWEST_CALLS, ENOUGH_CALLS = 10, 40
 CALLS_A_SLOT = 2
@@ -24,6 +25,10 @@ SLACK_S = 0.05
 """An answer that takes this much longer may have waited in our own loop."""
 
 LATENCIES_NEEDED = 5
+QUANTILES = (0.2, 0.5, 0.8)
+"""Of the answers of a block. Too few slots make all of them late, a mixture of fast and slow ones never all."""
+
+USUAL = QUANTILES.index(0.5)
 SLOW_FACTOR = 0.7
 
 MORE_FAILED = 0.2
@@ -60,7 +65,7 @@ class Adaptive:
     is_on: bool = True
     limit: float = field(init=False)
     ceiling: float = field(init=False)
-    best_s: float = float("inf")
+    bests_s: list[float] = field(default_factory=lambda: [float("inf")] * len(QUANTILES))
     best_failed: float = 0.0
     may_rise: bool = True
     fell_at: float = float("-inf")
@@ -75,6 +80,12 @@ class Adaptive:
     def slots(self) -> int:
         """How many calls may be under way at once, from 1 to `declared`."""
         return int(self.limit)
+
+    def declare(self, most: int) -> None:
+        """From now on no more than `most` slots; where that is more than before they come back as after a fall."""
+        self.ceiling = float(most) if self.ceiling >= self.declared else min(self.ceiling, float(most))
+        self.declared = most
+        self.limit = min(self.limit, float(most)) if self.is_on else float(most)
 
     def ended(self, begun_at: float, latency_s: float | None, now: float) -> None:
         """A call is over: `latency_s` after it began came the first byte of its answer; None where it failed.
@@ -100,7 +111,7 @@ class Adaptive:
         else:
             block.failed += 1
             # A timeout says that an answer would have taken longer still; an error that came at once says nothing.
-            if now - begun_at > self._still_well_s:
+            if now - begun_at > still_well_s(self.bests_s[USUAL]):
                 block.latencies.append(now - begun_at)
         if block.calls >= self._calls_of_a_block() and now - block.begun_at >= BLOCK_S:
             self._judge(block, now)
@@ -116,19 +127,23 @@ class Adaptive:
         self.best_failed = min(share_failed, self.best_failed + passed_s / ALL_FAILED_IS_USUAL_S)
         self.may_rise = share_failed <= self.best_failed + MORE_FAILED
         if len(block.latencies) >= LATENCIES_NEEDED:
-            self.ceiling = self._ceiling(median(block.latencies), passed_s)
+            self.ceiling = self._ceiling(sorted(block.latencies), passed_s)
         if share_failed > self.best_failed + FAR_MORE_FAILED:
             self._fall(max(1.0, FAILED_FACTOR * self.limit), now)
         elif self.limit > self.ceiling:
             self._fall(max(self.ceiling, SLOW_FACTOR * self.limit), now)
 
-    def _ceiling(self, usual_s: float, passed_s: float) -> float:
-        self.best_s = min(usual_s, self.best_s * 2.0 ** (passed_s / BEST_DOUBLES_S))
-        return max(1.0, self.declared * (self._still_well_s / max(usual_s, self._still_well_s)))
-
-    @property
-    def _still_well_s(self) -> float:
-        return SLOWER * self.best_s + SLACK_S
+    def _ceiling(self, latencies: list[float], passed_s: float) -> float:
+        seen_s = [latencies[int(share * len(latencies))] for share in QUANTILES]
+        forgotten = 2.0 ** (passed_s / BEST_DOUBLES_S)
+        self.bests_s = [min(new, best * forgotten) for new, best in zip(seen_s, self.bests_s, strict=True)]
+        well = max(still_well_s(best) / max(new, SLACK_S) for new, best in zip(seen_s, self.bests_s, strict=True))
+        return max(1.0, self.declared * min(1.0, well))
 
     def _fall(self, limit: float, now: float) -> None:
         self.limit, self.fell_at = limit, now
+
+
+def still_well_s(best_s: float) -> float:
+    """What answers may take without any harm being seen in it."""
+    return SLOWER * best_s + SLACK_S

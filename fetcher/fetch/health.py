@@ -3,7 +3,7 @@
 The breaker says whether it is fit to be asked at all, the slots say by how many calls at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker, Sign
@@ -17,6 +17,10 @@ class Health:
     breaker: Breaker
     adaptive: Adaptive
     under_way: int = 0
+    most: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.most = self.adaptive.declared
 
     def ready_at(self) -> float:
         """The earliest moment (monotonic seconds) for one more start; infinity while only the end of one tells."""
@@ -42,10 +46,8 @@ class Health:
             self.adaptive.ended(start.at, latency_s, now)
 
     def cap(self, concurrency: int) -> None:
-        """The server allows no more calls at once than so many."""
-        self.adaptive.declared = max(1, min(self.adaptive.declared, concurrency))
-        self.adaptive.limit = min(self.adaptive.limit, float(self.adaptive.declared))
-        self.adaptive.ceiling = min(self.adaptive.ceiling, float(self.adaptive.declared))
+        """The server allows no more calls at once than so many; its newest word rules, up to the job's own number."""
+        self.adaptive.declare(max(1, min(self.most, concurrency)))
 
 
 class Hopeless(Exception):

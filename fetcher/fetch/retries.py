@@ -18,14 +18,17 @@ from fetcher.fetch.hints import Hints
 from fetcher.model import Response
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
+UNASKED = frozenset({206, 304})
+"""Part of an answer, or none because we have it, to somebody who asked for the whole: the next one may be it."""
+
 RETRIED_IF_TOLD_WHEN = frozenset({403, 413})
 """With a wait they mean "not now" (GitHub throttles with 403); without one, "never"."""
 
 TURNED_AWAY = frozenset({403, 408, 413, 425, 429, 503})
 """The server has not begun to do what was asked."""
 
-ASKED_NEXT_RUN = frozenset({401, 403, 407})
-"""The credential or the address is wrong, not the row: whoever mends the job must not find its rows settled."""
+ASKED_NEXT_RUN = frozenset({401, 403, 407, 511})
+"""The credential, the address or the network is wrong, not the row: whoever mends it must not find its rows settled."""
 
 HINT_JITTER = 0.1
 HINT_JITTER_MOST_S = 30.0
@@ -141,7 +144,7 @@ def judged(response: Response, hint: Hints, is_repeatable: bool = True) -> Respo
     A request that must not be sent twice is repeated only where the server has turned it away with a wait.
     """
     status = response.status
-    if 200 <= status < 300 and status != 206 and not hint.is_throttled:
+    if 200 <= status < 300 and status not in UNASKED and not hint.is_throttled:
         return response
     said = f"HTTP {status} {excerpt(response.body)}".rstrip()
     if _is_worth_another(status, hint):
@@ -169,7 +172,7 @@ def check_turned_away(status: int, hint: Hints, said: str) -> None:
 def _is_worth_another(status: int, hint: Hints) -> bool:
     if hint.should_retry is not None:
         return hint.should_retry
-    if status in RETRIED or status == 206 or hint.is_throttled:
+    if status in RETRIED or status in UNASKED or hint.is_throttled:
         return True
     return status in RETRIED_IF_TOLD_WHEN and hint.wait_s is not None
 
