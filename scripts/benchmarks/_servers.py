@@ -127,7 +127,6 @@ def nginx(limit: Limit, body: bytes = SMALL) -> Iterator[Nginx]:
     assert program
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
-        folder.chmod(0o755)
         (folder / "body.json").write_bytes(body)
         told = folder / "nginx.conf"
         told.write_text(CONFIGURATION.format(folder=folder, port=port, rate=limit.rate, burst=limit.burst))
