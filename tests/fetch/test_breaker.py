@@ -12,6 +12,7 @@ from fetcher.fetch.breaker import (
     LONGEST_WAIT_IF_BROKEN_S,
     PATIENCE_S,
     PATIENCE_UNPROVEN_S,
+    STRAY_AFTER,
     TRIALS,
     Breaker,
     Call,
@@ -184,6 +185,31 @@ def test_a_stop_opens_at_once():
     called(breaker, Sign.STOP, 1.0)
     assert breaker.state is State.OPEN
     assert 1.25 <= breaker.ready_at() <= 1.5
+
+
+def test_a_stop_among_many_good_answers_is_a_short_one():
+    """One request came a moment early: a tenth of the wait. A probe that is refused too waits as ever."""
+    breaker = breaker_of()
+    for _ in range(STRAY_AFTER):
+        called(breaker, Sign.GOOD, 0.0)
+    called(breaker, Sign.STOP, 1.0)
+    assert breaker.state is State.OPEN
+    assert 1.025 <= breaker.ready_at() <= 1.05
+    called(breaker, Sign.STOP, 2.0)
+    assert 2.5 <= breaker.ready_at() <= 3.0
+
+
+@given(st.integers(0, STRAY_AFTER - 1))
+def test_a_stop_that_comes_soon_after_another_is_no_stray(goods):
+    """An API that allows less than the job says is asked less."""
+    breaker = breaker_of()
+    for _ in range(STRAY_AFTER):
+        called(breaker, Sign.GOOD, 0.0)
+    called(breaker, Sign.STOP, 1.0)
+    for _ in range(goods):
+        called(breaker, Sign.GOOD, 2.0)
+    called(breaker, Sign.STOP, 3.0)
+    assert breaker.ready_at() >= 3.25
 
 
 def test_an_answered_probe_closes_it():
