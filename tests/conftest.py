@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 # A busy machine is slow, not wrong: no test may fail for the seconds it took.
-settings.register_profile("unhurried", deadline=None, print_blob=True)
+settings.register_profile("unhurried", deadline=None, print_blob=True, max_examples=60)
 settings.load_profile("unhurried")
 
 

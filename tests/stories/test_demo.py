@@ -63,7 +63,7 @@ def test_step_5_is_exact_within_150_megabytes(serve, fetcher, hundred_days, outp
     assert canonical_hash(output(tmp_path / "out").records()) == STEP_5
 
 
-@pytest.mark.parametrize("step", ["60", "5"])
+@pytest.mark.parametrize("step", ["60", pytest.param("5", marks=pytest.mark.slow)])
 def test_the_demo_command_runs_server_and_job_together(fetcher, output, tmp_path, step):
     """`fetcher demo`, with nothing but its own options; the waits alone are cut short."""
     folder = tmp_path / "out"

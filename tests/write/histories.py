@@ -421,7 +421,8 @@ async def tell(story: History) -> None:
     for _ in range(1 + max(breaks, *(work.failures for work in story.work))):
         await story.run(Mishap(Kind.NONE, 0))
     story.check_end()
-    story.is_asked_again = bool(story.long.paged) or any(work.revised for work in story.work)
+    is_paged = bool(story.long.paged) and story.chance.random() < 0.3
+    story.is_asked_again = is_paged or any(work.revised for work in story.work)
     if story.is_asked_again:
         for mishap in make_mishaps(story.chance, groups, is_faulty(story.seed))[:1]:
             await story.run(mishap)

@@ -10,8 +10,9 @@ from tests.write.mishaps import CRASHES, Kind, is_faulty
 from tests.write.power_loss import ModelDisk, PowerCut
 
 SHARDS = 20
-CRASH_HISTORIES = 425
-ERROR_HISTORIES = 75
+CRASH_HISTORIES = 403
+ERROR_HISTORIES = 72
+OTHERS = range(1_000_000, 1_000_500)
 FOLDER = Path("folder")
 
 
@@ -23,21 +24,21 @@ def seeds(shard: int, count: int, faulty: bool) -> list[int]:
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_nothing_is_lost_or_written_twice_when_the_power_fails(shard):
-    """A cut or a kill at any operation, up to three in a row, in recovery too. 8,500 histories over all shards."""
+    """A cut or a kill at any operation, up to three in a row, in recovery too. 8,060 histories over all shards."""
     for seed in seeds(shard, CRASH_HISTORIES, faulty=False):
         replay(seed)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_nothing_is_lost_or_written_twice_when_the_disk_fails(shard):
-    """A failed fsync, a full disk, a failed commit, a stranger's file, each mixed with power cuts. 1,500 histories."""
+    """A failed fsync, a full disk, a failed commit, a stranger's file, each mixed with power cuts. 1,440 histories."""
     for seed in seeds(shard, ERROR_HISTORIES, faulty=True):
         replay(seed)
 
 
 def test_the_histories_reach_every_step():
-    """Each kind of mishap strikes, and a power cut strikes at each operation."""
-    struck = {(mishap.kind, mishap.struck) for seed in range(500) for mishap in replay(seed).mishaps}
+    """Each kind of mishap strikes, and a power cut strikes at each operation. 500 histories: with them it is 10,000."""
+    struck = {(mishap.kind, mishap.struck) for seed in OTHERS for mishap in replay(seed).mishaps}
     operations = {operation for kind, operation in struck if kind is Kind.CUT}
     assert operations >= {
         "create", "append", "sync", "sync_folder", "commit", "committed", "link", "unlink", "truncate"
