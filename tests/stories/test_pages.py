@@ -359,7 +359,7 @@ def test_a_second_look_writes_only_the_pages_that_have_changed(
 
 
 @KEYED
-@pytest.mark.parametrize("page", [2, 4])
+@pytest.mark.parametrize("page", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_a_second_look_that_is_killed_shows_nothing_half(fetcher, start, is_content, tmp_path, feed, pages, more, page):
     """The first revision is read until the second has come whole."""
     job, day = make_recent_job(tmp_path, feed.url, pages, more)
