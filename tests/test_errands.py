@@ -124,3 +124,10 @@ def test_pages_that_do_not_add_up_are_asked_again_only_where_that_does_no_harm(t
     """Every page of a POST would be carried out a second time."""
     errand = Errand(ROW, Source.KEPT_FIRST, None)
     assert failed(errand, Incomplete("10 of 12"), THIRD, loaded(tmp_path, fetch=keys)).state is state
+
+
+def test_a_lost_answer_is_not_an_older_one():
+    """What was kept before the request was sent is the answer to an earlier question."""
+    lost = Standing(RowState.UNKNOWN, settled_at=1000.0)
+    assert errand_of(ROW, Verdict.LOOK, lost, fetch_of()).kept_since == 1000.0
+    assert errand_of(ROW, Verdict.ASK, lost._replace(state=RowState.WAITING), fetch_of()).kept_since == float("-inf")

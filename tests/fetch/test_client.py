@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
-from fetcher.errors import ApiDown, GaveUp, Parked, Refused
+from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, Refused
 from fetcher.fetch.cache import Cache
+from fetcher.fetch.client import Source
 from fetcher.fetch.windows import CATCH_UP
 from fetcher.model import Request
 from fetcher.testing.air_temperature import day_body
@@ -320,3 +321,20 @@ async def test_a_start_counts_from_when_its_request_left(client_of, speaking):
         (window,) = client._realm.pace.windows
     let_go_at = window.next_even - (1 - CATCH_UP) / 1000
     assert window.starts[0].at > let_go_at + 1e-6
+
+
+async def test_an_answer_that_was_kept_too_early_is_none(client_of, speaking, tmp_path):
+    """Whoever looks for the answer to one request does not get that to an earlier one."""
+
+    async def answer(number, head, writer):
+        writer.write(OK)
+
+    kept = Cache(tmp_path / "cache.sqlite")
+    async with speaking(answer) as (url, asked), kept, client_of(url, kept) as (client, _):
+        request = Request("GET", f"{url}/1")
+        kept_at = (await client.fetch(request)).response.fetched_at
+        found = await client.fetch(request, Source.KEPT_ONLY, kept_since=kept_at)
+        assert found.response.from_cache
+        with pytest.raises(NotKept):
+            await client.fetch(request, Source.KEPT_ONLY, kept_since=kept_at + 1)
+        assert len(asked) == 1
