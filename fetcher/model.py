@@ -95,6 +95,16 @@ class PageFacts:
     records: int = 0
 
 
+class TableLines(NamedTuple):
+    """Records of one answer for a table beside the main one: JSONL, how many, and 16 bytes a record where it has a
+    key."""
+
+    table: str
+    lines: bytes
+    records: int
+    record_keys: bytes = b""
+
+
 class RowState(enum.StrEnum):
     """Where a row stands. Every row that was read is in exactly one of these."""
 
@@ -150,7 +160,8 @@ class Outcome:
     A row that is answered in one piece has `page` 0. Others come page by page, from 1 on, the last one in the state
     that the row ends in; those before it, and an outcome that says only what is about to be sent, are no `is_end`.
     `position` is where the row goes on. `begins_anew` drops what an earlier pass over its pages brought home.
-    `record_keys` are 16 bytes a record, where the job has a key. `is_answered` where the server has said all it has.
+    `record_keys` are 16 bytes a record, where the job has a key; `tables` are the records of other tables that the same
+    answer holds. `is_answered` where the server has said all it has.
     """
 
     row_key: str
@@ -169,3 +180,4 @@ class Outcome:
     is_end: bool = True
     is_answered: bool = False
     record_keys: bytes = field(default=b"", repr=False)
+    tables: tuple[TableLines, ...] = field(default=(), repr=False)
