@@ -92,7 +92,7 @@ async def test_n02_a_name_that_is_not_found_is_a_connection_that_fails(client_of
 
 async def test_n03_a_connection_that_never_opens_ends_at_the_connect_timeout(client_of, monkeypatch):
     """Not at the timeout of the attempt, which is far longer; and nothing counts as sent."""
-    monkeypatch.setattr("fetcher.fetch.client.CONNECT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("fetcher.fetch.wire.CONNECT_TIMEOUT_S", 0.1)
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
