@@ -23,9 +23,10 @@ from fetcher.job.load import load_job as read_job
 from fetcher.ledger import Ledger
 from fetcher.listing import requests_seen
 from fetcher.model import RowState
-from fetcher.pipeline import Surroundings, run_pipeline
+from fetcher.pipeline import run_pipeline
 from fetcher.redaction import redacted
 from fetcher.selection import PARSED, RunOptions
+from fetcher.stations import Surroundings
 from fetcher.tally import Tally
 from fetcher.write.segments import PUBLISHED_NAME, Layout
 

@@ -8,148 +8,97 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 
 import asyncio
 import hashlib
-import random
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, aclosing
 from itertools import islice
-from os import cpu_count
-from pathlib import Path
 
 from fetcher.compose.pages import Place, following
 from fetcher.compose.request import compose, with_idempotency_key
-from fetcher.engines.processes import Processes
 from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
 from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
-from fetcher.fetch.adaptive import Adaptive
-from fetcher.fetch.breaker import Breaker
-from fetcher.fetch.budget import Budget
-from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Client
-from fetcher.fetch.health import Health
-from fetcher.fetch.limits import Realm
-from fetcher.fetch.request_log import RequestLog
-from fetcher.fetch.retries import Retries
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
-from fetcher.ledger import Ledger
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState, Value
-from fetcher.parse.pages import PagePaths
-from fetcher.parse.records import Parsed, Parsing, load, parse, parse_item
-from fetcher.realms import shared_by
+from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState
+from fetcher.parse.records import Parsed, parse
 from fetcher.selection import RunOptions, Verdict, verdict
+from fetcher.stations import Stations, Surroundings, open_stations
 from fetcher.tally import Tally
-from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
 
 LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
 
 SPARE_CARRIERS = 16
-LONGEST_END_S = 8.0
-"""Whoever stops a run waits ten seconds for it; two are left for the last commit."""
 
 
-class Owed:
-    """Rows whose request must not be sent twice, by key, from its being sent to its outcome; `none` while there are
-    none."""
+async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, None]:
+    """How the row ends, after each of its pages before the last; nothing where nothing could be learned of it.
 
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-        self.none = asyncio.Event()
-        self.none.set()
+    Raises only what ends the run.
+    """
+    place: Place | None = errand.place
+    seen: set[bytes] = set()
+    while place:
+        attempts = 0
+        try:
+            request = request_of(stations.job, errand, place)
+            intent = intent_of(stations, errand, request, place)
+            fetched = await stations.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
+            attempts = fetched.attempts
+            parsed = await parsed_of(stations, fetched.response, errand.row)
+            check_is_new(parsed, place, seen)
+            after = following_of(stations.job, place, parsed, fetched.response)
+        except NotKept:
+            if errand.is_lost and stations.job.fetch.on_unknown == "skip":
+                yield errand.outcome(RowState.DISCARDED, reason=SKIPPED)
+            return
+        except RowError as error:
+            error.attempts = attempts or error.attempts
+            yield failed(errand, error, place, stations.job)
+            return
+        yield came(errand, Step(place, after, parsed, attempts), stations.job)
+        place = after
 
-    def add(self, key: str) -> None:
-        """That row's request is about to leave."""
-        self._keys.add(key)
-        self.none.clear()
 
-    def discard(self, key: str) -> None:
-        """That row has its outcome, if it was ever sent."""
-        self._keys.discard(key)
-        if not self._keys:
-            self.none.set()
+def request_of(job: LoadedJob, errand: Errand, place: Place) -> Request:
+    """What is sent for a place of the row."""
+    request = compose(job.fetch, errand.row, place)
+    if not job.fetch.idempotency_key:
+        return request
+    answers = errand.before.answers if errand.before else 0  # each time that it is asked anew it is another request
+    return with_idempotency_key(request, job.name, errand.row.key, str(place.number), str(answers))
 
 
-@dataclass(frozen=True, slots=True)
-class Stations:
-    """What carries a row from its request to its outcome. `settle` commits an outcome at once."""
+def intent_of(
+    stations: Stations, errand: Errand, request: Request, place: Place
+) -> Callable[[], Awaitable[None]] | None:
+    """What has to be on record before the request leaves, where a second one would be carried out too."""
+    if request.is_repeatable or stations.job.fetch.on_unknown == "retry":
+        return None
+    sent = errand.outcome(RowState.UNKNOWN, reason=SENT, position=place.text, is_end=False)
 
-    job: LoadedJob
-    client: Client
-    parsing: Parsing
-    engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
-    settle: Callable[[Outcome], Awaitable[None]]
-    owed: Owed
+    async def record() -> None:
+        stations.owed.add(sent.row_key)
+        await stations.settle(sent)
 
-    async def carry(self, errand: Errand) -> AsyncGenerator[Outcome, None]:
-        """How the row ends, after each of its pages before the last; nothing where nothing could be learned of it.
+    return record
 
-        Raises only what ends the run.
-        """
-        place: Place | None = errand.place
-        seen: set[bytes] = set()
-        while place:
-            attempts = 0
-            try:
-                request = self._composed(errand, place)
-                intent = self._intent(errand, request, place)
-                fetched = await self.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
-                attempts = fetched.attempts
-                parsed = await self._parse(fetched.response, errand.row)
-                check_is_new(parsed, place, seen)
-                after = self._following(place, parsed, fetched.response)
-            except NotKept:
-                if errand.is_lost and self.job.fetch.on_unknown == "skip":
-                    yield errand.outcome(RowState.DISCARDED, reason=SKIPPED)
-                return
-            except RowError as error:
-                error.attempts = attempts or error.attempts
-                yield failed(errand, error, place, self.job)
-                return
-            yield came(errand, Step(place, after, parsed, attempts), self.job)
-            place = after
 
-    async def end(self) -> None:
-        """Send nothing more, and wait a little for the answers that would be paid for in vain."""
-        self.client.halt()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST_END_S):
-                await self.owed.none.wait()
+async def parsed_of(stations: Stations, response: Response, row: Row) -> Parsed:
+    """The records of an answer, from a worker or from here."""
+    if response.status == 204:
+        return Parsed(b"", 0, facts=PageFacts())
+    if stations.parsing.function or len(response.body) > LOOP_BYTES:
+        return await stations.engine.run((response.body, dict(row.values)))
+    return parse(stations.parsing, response.body, row.values)
 
-    def _composed(self, errand: Errand, place: Place) -> Request:
-        request = compose(self.job.fetch, errand.row, place)
-        if not self.job.fetch.idempotency_key:
-            return request
-        answers = errand.before.answers if errand.before else 0  # each time that it is asked anew it is another request
-        return with_idempotency_key(request, self.job.name, errand.row.key, str(place.number), str(answers))
 
-    def _intent(self, errand: Errand, request: Request, place: Place) -> Callable[[], Awaitable[None]] | None:
-        """What has to be on record before the request leaves, where a second one would be carried out too."""
-        if request.is_repeatable or self.job.fetch.on_unknown == "retry":
-            return None
-        sent = errand.outcome(RowState.UNKNOWN, reason=SENT, position=place.text, is_end=False)
-        return partial(self._record, sent)
-
-    async def _record(self, sent: Outcome) -> None:
-        self.owed.add(sent.row_key)
-        await self.settle(sent)
-
-    async def _parse(self, response: Response, row: Row) -> Parsed:
-        if response.status == 204:
-            return Parsed(b"", 0, facts=PageFacts())
-        if self.parsing.function or len(response.body) > LOOP_BYTES:
-            return await self.engine.run((response.body, dict(row.values)))
-        return parse(self.parsing, response.body, row.values)
-
-    def _following(self, place: Place, parsed: Parsed, response: Response) -> Place | None:
-        pages = self.job.fetch.pages
-        if pages is None or parsed.facts is None:
-            return None
-        return following(pages, place, parsed.facts, response)
+def following_of(job: LoadedJob, place: Place, parsed: Parsed, response: Response) -> Place | None:
+    """Where the row goes on; None where this was all of it."""
+    if job.fetch.pages is None or parsed.facts is None:
+        return None
+    return following(job.fetch.pages, place, parsed.facts, response)
 
 
 def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:
@@ -158,26 +107,6 @@ def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:
     if parsed.records and digest in seen:
         raise Incomplete(f"page {place.number:,} brings the same records as an earlier one; is fetch.pages right?")
     seen.add(digest)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a run gets from outside: its folders, its ledger, its counters, the time (epoch seconds), its chance.
-
-    `user_state` is the folder that all jobs of the user share; without one, this run knows of no other. `budget` is
-    what earlier runs have left of the job's retries.
-    Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
-    """
-
-    layout: Layout
-    ledger: Ledger
-    tally: Tally
-    now: Callable[[], float]
-    chance: random.Random
-    drain: asyncio.Event
-    stop: asyncio.Event
-    user_state: Path | None = None
-    budget: Budget = field(default_factory=Budget)
 
 
 async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings) -> None:
@@ -189,7 +118,7 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
     async with AsyncExitStack() as stack:
         writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
         await stack.enter_async_context(writer)
-        stations = await open_stations(job, around, writer, stack)
+        stations = await open_stations(job, around, writer.put_now, stack)
         rows = rows_of(job, around.ledger, around.now())
         problem: BaseExceptionGroup[FetcherError] | None = None
         async with asyncio.TaskGroup() as group:
@@ -220,39 +149,6 @@ async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end:
         working.result()
 
 
-async def open_stations(job: LoadedJob, around: Surroundings, writer: Writer, stack: AsyncExitStack) -> Stations:
-    """The stations between reading and writing, open until the stack closes."""
-    cache = None
-    if job.fetch.cache.keep != "none":
-        cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
-    retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
-    log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
-    await stack.enter_async_context(log)
-    shared = shared_by(job, around.user_state, around.now) if around.user_state else None
-    realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
-    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
-    await stack.enter_async_context(client)
-    parsing = parsing_of(job)
-    engine = await stack.enter_async_context(
-        Processes(
-            partial(parse_item, parsing),
-            partial(load, parsing),
-            workers=job.parse.workers or cpu_count() or 1,
-            timeout_s=job.parse.timeout,
-        )
-    )
-    if parsing.function:
-        engine.warm_up()
-    return Stations(job, client, parsing, engine, writer.put_now, Owed())
-
-
-def health_of(job: LoadedJob, around: Surroundings) -> Health:
-    """What is watched of the API."""
-    retries, limits = job.fetch.retries, job.fetch.limits
-    breaker = Breaker(retries.first_wait, retries.longest_wait, around.chance)
-    return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))
-
-
 async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
     """Feed the carriers until every errand has its outcome with the writer."""
     carriers = 2 * stations.job.fetch.limits.concurrency + SPARE_CARRIERS  # as many again wait, parse or hand over
@@ -277,7 +173,7 @@ async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: 
 async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: Surroundings) -> None:
     """Carry a row to its outcome, or to the page that it has reached when no further one is to be begun."""
     outcome = None
-    async with aclosing(stations.carry(errand)) as outcomes:
+    async with aclosing(carry(stations, errand)) as outcomes:
         async for outcome in outcomes:
             await writer.put(outcome)
             stations.owed.discard(errand.row.key)
@@ -315,11 +211,3 @@ async def errands_of(
                     yield errand_of(row, asked, standing, fetch)
         await asyncio.sleep(0)
     tally.is_read_whole = True
-
-
-def parsing_of(job: LoadedJob) -> Parsing:
-    """What a worker needs to know of the job."""
-    function, pages = job.parse.function, job.fetch.pages
-    told = {name: getattr(pages, name) or "" for name in PagePaths.__slots__} if pages else {}
-    parsing = Parsing(records=job.parse.records or "", key=job.write.key, pages=PagePaths(**told) if pages else None)
-    return replace(parsing, file=str(function.file), function=function.name) if function else parsing

@@ -15,8 +15,9 @@ from fetcher import load_job
 from fetcher.launch import layout_of
 from fetcher.ledger import Ledger
 from fetcher.model import Row, RowState, Standing
-from fetcher.pipeline import Surroundings, run_pipeline
+from fetcher.pipeline import run_pipeline
 from fetcher.selection import RunOptions, Verdict, verdict
+from fetcher.stations import Surroundings
 from fetcher.tally import Tally
 from tests.stories.conftest import ROOT, command, quiet_environment
 from tests.stories.feeds import expected, in_order, make_job, noon_zone, published, serving, sets

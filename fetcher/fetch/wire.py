@@ -1,0 +1,210 @@
+"""One exchange over HTTP. This is the only file that knows aiohttp: whatever it raises is translated here.
+
+A wire sends what it is given, once, and follows nothing; who may ask, how often and when is decided above it.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace, TracebackType
+
+import aiohttp
+from yarl import URL
+
+from fetcher.errors import ApiDown, GaveUp, Refused
+from fetcher.fetch.breaker import Sign
+from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
+from fetcher.fetch.limits import Realm
+from fetcher.fetch.reach import Reach
+from fetcher.fetch.retries import AttemptFailed
+from fetcher.fetch.windows import Start
+from fetcher.job.sections import Fetch
+from fetcher.model import Request, Response
+from fetcher.tally import Tally
+
+CONNECT_TIMEOUT_S = 10.0
+USER_AGENT = "polite-fetcher"
+
+
+@dataclass(slots=True)
+class Asking:
+    """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last."""
+
+    request: Request
+    intend: Callable[[], Awaitable[None]] | None
+    is_repeatable: bool
+    attempts: int = 0
+    is_reused: bool = False
+    start: Start = field(default_factory=lambda: Start(0.0))
+
+    async def leave(self) -> None:
+        """There is a connection, and nothing has gone out over it: one that is refused has sent nothing."""
+        if self.intend:
+            await self.intend()
+            self.intend = None
+
+
+class Wire:
+    """`async with Wire(...)`: one session. `realm` is told when a request leaves and when its answer begins; `now`
+    gives epoch seconds."""
+
+    def __init__(self, settings: Fetch, tally: Tally, realm: Realm, now: Callable[[], float]) -> None:
+        self._settings = settings
+        self._tally = tally
+        self._realm = realm
+        self._now = now
+        self._is_halted = False
+        self.reach = Reach()
+
+    async def __aenter__(self) -> "Wire":
+        connector = aiohttp.TCPConnector(
+            limit=self._settings.limits.concurrency, ttl_dns_cache=300, resolver=aiohttp.ThreadedResolver()
+        )
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_create_end.append(self._connected)
+        tracing.on_connection_reuseconn.append(self._connected_before)
+        tracing.on_request_headers_sent.append(self._left)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            trace_configs=[tracing],
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": OFFERED},
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, self._settings.timeout)),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    def halt(self) -> None:
+        """No further request leaves; whoever sends one waits to be cancelled. Those under way go on."""
+        self._is_halted = True
+
+    async def check_halted(self) -> None:
+        """Return at once, or never once the wire is halted."""
+        if self._is_halted:
+            await asyncio.Future()  # until it is cancelled
+
+    def down(self, reason: str) -> ApiDown:
+        """What ends a run in which nobody answers."""
+        return ApiDown(
+            f"nobody answers at {self._settings.base_url} ({reason}): check fetch.base_url and the network, then run "
+            "again; nothing is lost"
+        )
+
+    async def exchange(self, asking: Asking) -> Response:
+        """One request on the wire and its whole answer. Raises `AttemptFailed` where another try may go better."""
+        timeout_s = self._settings.timeout
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._send(asking)
+        except aiohttp.ClientSSLError as error:
+            raise GaveUp(f"TLS: {one_line(error)}") from error
+        except aiohttp.InvalidURL as error:
+            raise Refused(f"not a URL that can be asked: {one_line(error)}") from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            asking.start.sign = Sign.BAD
+            reason = no_connection(error)
+            if self.reach.failed(time.monotonic()):
+                raise self.down(reason) from error
+            raise AttemptFailed(reason) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            asking.start.sign = Sign.BAD
+            reason = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else one_line(error)
+            raise AttemptFailed(reason) from error
+
+    async def _connected(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        """There is a connection, and nothing has gone out over it."""
+        await self.check_halted()
+        await context.trace_request_ctx.leave()
+
+    async def _connected_before(self, session: aiohttp.ClientSession, context: SimpleNamespace, told: object) -> None:
+        """The same, over one that was kept open: that it is closed meanwhile says nothing of the API."""
+        context.trace_request_ctx.is_reused = True
+        await self._connected(session, context, told)
+
+    async def _left(
+        self, _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
+    ) -> None:
+        """A connection is open and the request goes out over it: whatever happens now, somebody is there."""
+        self.reach.reached(time.monotonic())
+        self._realm.left(context.trace_request_ctx.start)
+
+    async def _send(self, asking: Asking) -> Response:
+        request = asking.request
+        async with self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=sent_headers(request),
+            data=request.body or None,
+            allow_redirects=False,
+            middlewares=(sent_once(),),
+            trace_request_ctx=asking,
+        ) as answer:
+            self._realm.answered(asking.start)
+            asking.start.sign = Sign.GOOD
+            self._tally.statuses[answer.status] += 1
+            body = await self._read(answer)
+            headers = tuple((legible(str(name)), legible(value)) for name, value in answer.headers.items())
+            return Response(answer.status, headers, body, self._now(), url=request.url)
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        most = self._settings.max_body
+        try:
+            body = Body(answer.headers.get("Content-Encoding", ""), most)
+            async for piece in answer.content.iter_any():
+                self._tally.bytes_received += len(piece)
+                body.feed(piece)
+            return body.whole()
+        except TooLarge as error:
+            answer.close()
+            raise GaveUp(f"the body is larger than fetch.max_body = {most} bytes; raise it and run again") from error
+        except Damaged as error:
+            answer.close()
+            raise AttemptFailed(f"the answer cannot be decoded: {error}") from error
+
+
+def sent_headers(request: Request) -> tuple[tuple[str, str], ...]:
+    """Its headers, and its idempotency key as a structured string."""
+    key = request.idempotency_key
+    return (*request.headers, ("Idempotency-Key", f'"{key}"')) if key else request.headers
+
+
+def sent_once() -> aiohttp.ClientMiddlewareType:
+    """A middleware that lets one send through: aiohttp would repeat a request by itself, without a start of its own."""
+    is_sent = False
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        nonlocal is_sent
+        if is_sent:
+            raise AttemptFailed("the connection was closed before an answer")
+        is_sent = True
+        return await handler(request)
+
+    return send
+
+
+def no_connection(error: aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError) -> str:
+    """`no connection: Connection refused`, without aiohttp's account of the address."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        found = error.os_error
+        if found.errno is None or isinstance(error, aiohttp.ClientConnectorDNSError):
+            return f"no connection: {found.strerror or found}"
+        return f"no connection: {os.strerror(found.errno)}"
+    return "no connection in time"
+
+
+def legible(text: str) -> str:
+    """A header's text without the halves of characters that aiohttp makes of bytes that are not UTF-8."""
+    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def one_line(error: Exception) -> str:
+    """An error's type and text on one line, without the address, which may hold a secret."""
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return " ".join(f"{type(error).__name__}: {text}".split())

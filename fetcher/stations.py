@@ -1,0 +1,137 @@
+"""What a run is made of, opened and closed: its stations, and what it gets from outside."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from os import cpu_count
+from pathlib import Path
+
+from fetcher.engines.processes import Processes
+from fetcher.fetch.adaptive import Adaptive
+from fetcher.fetch.breaker import Breaker
+from fetcher.fetch.budget import Budget
+from fetcher.fetch.cache import Cache
+from fetcher.fetch.client import Client
+from fetcher.fetch.health import Health
+from fetcher.fetch.limits import Realm
+from fetcher.fetch.request_log import RequestLog
+from fetcher.fetch.retries import Retries
+from fetcher.job.load import LoadedJob
+from fetcher.ledger import Ledger
+from fetcher.model import Outcome, Value
+from fetcher.parse.pages import PagePaths
+from fetcher.parse.records import Parsed, Parsing, load, parse_item
+from fetcher.realms import shared_by
+from fetcher.tally import Tally
+from fetcher.write.segments import Layout
+
+LONGEST_END_S = 8.0
+"""Whoever stops a run waits ten seconds for it; two are left for the last commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run gets from outside: its folders, its ledger, its counters, the time (epoch seconds), its chance.
+
+    `user_state` is the folder that all jobs of the user share; without one, this run knows of no other. `budget` is
+    what earlier runs have left of the job's retries.
+    Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
+    """
+
+    layout: Layout
+    ledger: Ledger
+    tally: Tally
+    now: Callable[[], float]
+    chance: random.Random
+    drain: asyncio.Event
+    stop: asyncio.Event
+    user_state: Path | None = None
+    budget: Budget = field(default_factory=Budget)
+
+
+class Owed:
+    """Rows whose request must not be sent twice, by key, from its being sent to its outcome; `none` while there are
+    none."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self.none = asyncio.Event()
+        self.none.set()
+
+    def add(self, key: str) -> None:
+        """That row's request is about to leave."""
+        self._keys.add(key)
+        self.none.clear()
+
+    def discard(self, key: str) -> None:
+        """That row has its outcome, if it was ever sent."""
+        self._keys.discard(key)
+        if not self._keys:
+            self.none.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Stations:
+    """What carries a row from its request to its outcome, open. `settle` commits an outcome at once."""
+
+    job: LoadedJob
+    client: Client
+    parsing: Parsing
+    engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
+    settle: Callable[[Outcome], Awaitable[None]]
+    owed: Owed
+
+    async def end(self) -> None:
+        """Send nothing more, and wait a little for the answers that would be paid for in vain."""
+        self.client.halt()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_END_S):
+                await self.owed.none.wait()
+
+
+Settle = Callable[[Outcome], Awaitable[None]]
+
+
+async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, stack: AsyncExitStack) -> Stations:
+    """The stations between reading and writing, open until the stack closes."""
+    cache = None
+    if job.fetch.cache.keep != "none":
+        cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
+    retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
+    log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
+    await stack.enter_async_context(log)
+    shared = shared_by(job, around.user_state, around.now) if around.user_state else None
+    realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
+    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
+    await stack.enter_async_context(client)
+    parsing = parsing_of(job)
+    engine = await stack.enter_async_context(
+        Processes(
+            partial(parse_item, parsing),
+            partial(load, parsing),
+            workers=job.parse.workers or cpu_count() or 1,
+            timeout_s=job.parse.timeout,
+        )
+    )
+    if parsing.function:
+        engine.warm_up()
+    return Stations(job, client, parsing, engine, settle, Owed())
+
+
+def health_of(job: LoadedJob, around: Surroundings) -> Health:
+    """What is watched of the API."""
+    retries, limits = job.fetch.retries, job.fetch.limits
+    breaker = Breaker(retries.first_wait, retries.longest_wait, around.chance)
+    return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))
+
+
+def parsing_of(job: LoadedJob) -> Parsing:
+    """What a worker needs to know of the job."""
+    function, pages = job.parse.function, job.fetch.pages
+    told = {name: getattr(pages, name) or "" for name in PagePaths.__slots__} if pages else {}
+    parsing = Parsing(records=job.parse.records or "", key=job.write.key, pages=PagePaths(**told) if pages else None)
+    return replace(parsing, file=str(function.file), function=function.name) if function else parsing
