@@ -13,6 +13,8 @@
     └── RunStopped            nothing more can be done in this run
         ├── Busy              another run holds the job                   exit 4
         ├── Contradiction     ledger and files tell different stories     exit 65
+        ├── Stopped           a rule of the job ends the run              exit 75
+        ├── CredentialRefused the API does not know us                    exit 78
         ├── ApiDown           nobody answers there, or fails for long     exit 69
         └── DiskFailed        the disk failed or is full                  exit 74
 
@@ -110,6 +112,18 @@ class Contradiction(RunStopped):
     """Ledger and files disagree. Nothing was touched; the message says how to mend it."""
 
     exit_code = 65
+
+
+class Stopped(RunStopped):
+    """An answer says that there is nothing more to be had for now: a quota is used up. Run again later."""
+
+    exit_code = 75
+
+
+class CredentialRefused(RunStopped):
+    """The API refuses the credential, so it would refuse every row. Nothing else is asked; mend it, then run again."""
+
+    exit_code = 78
 
 
 class ApiDown(RunStopped):

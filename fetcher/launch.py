@@ -37,7 +37,7 @@ Watch = Callable[[Tally], Awaitable[None]]
 
 SOME_ROWS_FAILED = 3
 TO_BE_CONTINUED = 75
-EXIT_CODES_BY_RANK = (78, 74, 65, 69, 4, 1)
+EXIT_CODES_BY_RANK = (78, 74, 65, 69, 75, 4, 1)
 LONGEST_DRAIN_S = 20.0
 
 

@@ -16,6 +16,8 @@ from fetcher.compose.pages import Place, following
 from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
 from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
+from fetcher.fetch.client import Fetched
+from fetcher.fetch.expectations import Meaning
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
@@ -46,7 +48,7 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
             intent = intent_of(stations, errand, request, place)
             fetched = await stations.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
             attempts = fetched.attempts
-            parsed = await parsed_of(stations, fetched.response, errand.row)
+            parsed = await parsed_of(stations, fetched, errand.row)
             check_is_new(parsed, place, seen)
             after = following_of(stations.job, place, parsed, fetched.response)
         except NotKept:
@@ -85,9 +87,10 @@ def intent_of(
     return record
 
 
-async def parsed_of(stations: Stations, response: Response, row: Row) -> Parsed:
+async def parsed_of(stations: Stations, fetched: Fetched, row: Row) -> Parsed:
     """The records of an answer, from a worker or from here."""
-    if response.status == 204:
+    response = fetched.response
+    if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return Parsed(b"", 0, facts=PageFacts())
     if stations.parsing.function or len(response.body) > LOOP_BYTES:
         return await stations.engine.run((response.body, dict(row.values)))

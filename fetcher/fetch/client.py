@@ -3,6 +3,7 @@
 A hit spends nothing; every attempt spends a start; no slot is held while a failed attempt waits for its next turn.
 """
 
+import asyncio
 import enum
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,24 +16,30 @@ from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, RowError, Unknown
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.costs import told_cost
+from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
 from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
 from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.request_log import RequestLog
-from fetcher.fetch.retries import AttemptFailed, Retries, judged
+from fetcher.fetch.retries import AttemptFailed, Retries
 from fetcher.fetch.windows import Allowance, Start
 from fetcher.fetch.wire import Asking, Wire
+from fetcher.job.expect import Expect
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
 from fetcher.tally import Tally
 
+LARGEST_IN_LOOP = 64_000
+"""Bytes of a body that a rule looks into without leaving the loop."""
+
 
 @dataclass(slots=True)
 class Fetched:
-    """A response and the attempts that it took: none when it came from the cache."""
+    """A response, the attempts that it took (none when it came from the cache), and what it means."""
 
     response: Response
     attempts: int
+    meaning: Meaning = Meaning.RECORDS
 
 
 class Source(enum.Enum):
@@ -93,24 +100,24 @@ class Client:
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
-        if source is not Source.API_ONLY and (kept := self._kept(request, source, kept_since)):
+        if source is not Source.API_ONLY and (kept := await self._kept(request, source, kept_since)):
             self._tally.cache_hits += 1
-            return Fetched(replace(kept, url=request.url), attempts=0)
+            return kept
         if source is Source.KEPT_ONLY:
             raise NotKept("no answer to this row is kept")
         began, asking = time.monotonic(), Asking(request, intend, is_repeatable=intend is None)
         try:
-            response = await self._retries.run(partial(self._attempt, asking))
+            fetched = await self._retries.run(partial(self._attempt, asking))
         except RowError as error:
             error.attempts = asking.attempts
             if isinstance(error, GaveUp) and not error.is_early and not self._wire.reach.is_since(began):
                 raise self._wire.down(str(error)) from error
             raise
         if self._cache is not None:
-            await self._cache.put(request.key, response)
-        return Fetched(response, asking.attempts)
+            await self._cache.put(request.key, fetched.response)
+        return fetched
 
-    async def _attempt(self, asking: Asking) -> Response:
+    async def _attempt(self, asking: Asking) -> Fetched:
         async with self._started(asking.request.cost) as start:
             await self._wire.check_halted()
             asking.start = start
@@ -133,19 +140,38 @@ class Client:
             finally:
                 if start.has_left and self._log:
                     self._log.note(start.at, time.monotonic(), status)
-        return judged(response, said, is_repeatable=asking.is_repeatable)
+        return Fetched(response, asking.attempts, await self._meaning(response, said, asking))
 
     def halt(self) -> None:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
         self._wire.halt()
 
-    def _kept(self, request: Request, source: Source, since: float) -> Response | None:
+    async def _kept(self, request: Request, source: Source, since: float) -> Fetched | None:
         keep = self._settings.cache.keep
         if self._cache is None or keep == "none":
             return None
-        if keep == "forever" or source is Source.KEPT_ONLY:
-            return self._cache.find(request.key, since)
-        return self._cache.find(request.key, max(since, self._retries.now() - keep))
+        if keep != "forever" and source is not Source.KEPT_ONLY:
+            since = max(since, self._retries.now() - keep)
+        response = self._cache.find(request.key, since)
+        if response is None:
+            return None
+        meant = kept_meaning(response, await self._rule(response))
+        return Fetched(replace(response, url=request.url), 0, meant) if meant else None
+
+    async def _rule(self, response: Response) -> Expect | None:
+        """The rule that an answer falls under. A big body is decoded in a thread."""
+        rules = self._settings.expect
+        if len(response.body) > LARGEST_IN_LOOP and looks_into_body(rules):
+            return await asyncio.to_thread(rule_for, rules, response)
+        return rule_for(rules, response) if rules else None
+
+    async def _meaning(self, response: Response, said: Hints, asking: Asking) -> Meaning:
+        try:
+            return meaning(response, said, await self._rule(response), is_repeatable=asking.is_repeatable)
+        except AttemptFailed as failure:
+            if failure.hint_s and failure.hint_s != said.wait_s:
+                self._realm.cool_down(time.monotonic() + failure.hint_s)
+            raise
 
     @asynccontextmanager
     async def _started(self, cost: int) -> AsyncIterator[Start]:

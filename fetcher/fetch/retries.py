@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import tenacity
 
@@ -16,6 +16,8 @@ from fetcher.errors import GaveUp, Parked, Refused, Unknown
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.hints import Hints
 from fetcher.model import Response
+
+Answer = TypeVar("Answer")
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529})
 UNASKED = frozenset({206, 304})
@@ -70,14 +72,14 @@ class Retries:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     budget: Budget = field(default_factory=Budget)
 
-    async def run(self, attempt: Callable[[], Awaitable[Response]]) -> Response:
+    async def run(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer of the first attempt that succeeds.
 
         Raises `GaveUp` when all have failed or the budget is empty, `Parked` when the server asks for more than
         `max_wait`; all tell the last reason. Whatever else an attempt raises passes through.
         """
         try:
-            response = await attempt()
+            answer = await attempt()
         except AttemptFailed as failure:
             wait_s = self._wait_s(failure, 1)
             if self.settings.attempts == 1 or not self.budget.take():
@@ -85,7 +87,7 @@ class Retries:
             await self.sleep(wait_s)
         else:
             self.budget.succeeded(was_retry=False)
-            return response
+            return answer
         retrying = tenacity.AsyncRetrying(
             stop=self._is_enough,
             wait=self._wait_of_state,
@@ -93,12 +95,12 @@ class Retries:
             sleep=self.sleep,
         )
         try:
-            response = await retrying(attempt)
+            answer = await retrying(attempt)
         except tenacity.RetryError as error:
             last = error.last_attempt
             raise self._given_up(last.exception(), 1 + last.attempt_number) from last.exception()
         self.budget.succeeded(was_retry=True)
-        return response
+        return answer
 
     def _is_enough(self, state: tenacity.RetryCallState) -> bool:
         return state.attempt_number >= self.settings.attempts - 1 or not self.budget.take()

@@ -51,6 +51,8 @@ def parse_fingerprint(job: LoadedJob) -> str:
         parts["function"] = [function.name, hashlib.sha256(source).hexdigest()]
     if job.write.key:
         parts["key"] = job.write.key
+    if job.fetch.expect:
+        parts["expect"] = [rule.model_dump(mode="json") for rule in job.fetch.expect]
     return _digest(parts)
 
 

@@ -24,6 +24,7 @@ from fetcher.job.entries import (
     RealmName,
     UrlPath,
 )
+from fetcher.job.expect import Expect
 from fetcher.job.hints import HintsSection
 from fetcher.job.kinds import number, whole_number
 from fetcher.job.pages import Pages
@@ -186,6 +187,9 @@ class Fetch(Section):
     limits: Limits = Field(default_factory=Limits, description="How fast the API may be asked.")
     retries: Retries = Field(default_factory=Retries, description="What happens when a request fails.")
     hints: HintsSection = Field(default_factory=HintsSection, description="How the API says when to come back.")
+    expect: tuple[Expect, ...] = Field(
+        default=(), description="What an answer means where its status does not say so; the first rule decides."
+    )
     cache: CacheSection = Field(default_factory=CacheSection, description="How long answers are kept.")
 
     @field_validator("json_")
