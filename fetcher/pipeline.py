@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, aclosing
 from itertools import islice
 
-from fetcher.compose.pages import Place, following
+from fetcher.compose.pages import Place, following, following_part, is_capped
 from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
 from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
@@ -21,7 +21,7 @@ from fetcher.fetch.expectations import Meaning
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState
+from fetcher.model import Outcome, PageFacts, Request, Row, RowState
 from fetcher.parse.records import Parsed, parse
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.stations import Stations, Surroundings, open_stations
@@ -31,6 +31,7 @@ from fetcher.write.writer import Writer
 LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
 
+NONE = Parsed(b"", 0, facts=PageFacts())
 SPARE_CARRIERS = 16
 
 
@@ -40,7 +41,8 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
     Raises only what ends the run.
     """
     place: Place | None = errand.place
-    seen: set[bytes] = set()
+    pages, seen = stations.job.fetch.pages, set[bytes]()
+    is_in_parts = pages is not None and pages.kind == "split"  # two halves may both hold what lies on their border
     while place:
         attempts = 0
         try:
@@ -49,8 +51,9 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
             fetched = await stations.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
             attempts = fetched.attempts
             parsed = await parsed_of(stations, fetched, errand.row)
-            check_is_new(parsed, place, seen)
-            after = following_of(stations.job, place, parsed, fetched.response)
+            if not is_in_parts:
+                check_is_new(parsed, place, seen)
+            parsed, after = going_on(stations.job, errand.row, place, (fetched, parsed))
         except NotKept:
             if errand.is_lost and stations.job.fetch.on_unknown == "skip":
                 yield errand.outcome(RowState.DISCARDED, reason=SKIPPED)
@@ -91,17 +94,25 @@ async def parsed_of(stations: Stations, fetched: Fetched, row: Row) -> Parsed:
     """The records of an answer, from a worker or from here."""
     response = fetched.response
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
-        return Parsed(b"", 0, facts=PageFacts())
+        return NONE
     if stations.parsing.function or len(response.body) > LOOP_BYTES:
         return await stations.engine.run((response.body, dict(row.values)))
     return parse(stations.parsing, response.body, row.values)
 
 
-def following_of(job: LoadedJob, place: Place, parsed: Parsed, response: Response) -> Place | None:
-    """Where the row goes on; None where this was all of it."""
-    if job.fetch.pages is None or parsed.facts is None:
-        return None
-    return following(job.fetch.pages, place, parsed.facts, response)
+def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed]) -> tuple[Parsed, Place | None]:
+    """What counts of the records that came, and where the row goes on: None where this was all of it.
+
+    A part of a window that holds too much brings none; they come with its halves.
+    """
+    (fetched, parsed), pages = came, job.fetch.pages
+    if pages is None or parsed.facts is None:
+        return parsed, None
+    if pages.kind != "split":
+        return parsed, following(pages, place, parsed.facts, fetched.response)
+    is_too_many = fetched.meaning is Meaning.TOO_MANY or is_capped(pages, parsed.facts)
+    counted = NONE if is_too_many else parsed
+    return counted, following_part(pages, place, row.values, None if is_too_many else parsed.facts)
 
 
 def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:

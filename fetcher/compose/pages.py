@@ -7,15 +7,17 @@ again, fewer items than announced, no end in sight) is a failure of the row, nev
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
+from fetcher.compose.halving import beside, deeper, window_of
 from fetcher.compose.links import next_link
 from fetcher.errors import Incomplete, Quarantined, Refused
 from fetcher.job.pages import NUMBERED, Pages
-from fetcher.model import PageFacts, Response, Scalar
+from fetcher.model import PageFacts, Response, Scalar, Value
 
 NO_MORE = (None, "", False)  # and 0, which equals False: numbers that count down, and SCAN, end so
 PORTS = {"http": 80, "https": 443}
@@ -50,7 +52,7 @@ def place_of(text: str) -> Place:
 
 
 def parameters(pages: Pages, place: Place) -> list[tuple[str, str | int | float]]:
-    """What the query says to ask for that page."""
+    """What the query or the body says to ask for that page."""
     asked: list[tuple[str, str | int | float]] = []
     value = started_with(pages, place)
     if value is not None and pages.kind in (*NUMBERED, "cursor"):
@@ -73,6 +75,33 @@ def started_with(pages: Pages, place: Place) -> str | int | float | None:
             return first if place.number == 1 else place.cursor
 
 
+def is_capped(pages: Pages, facts: PageFacts) -> bool:
+    """Whether an answer to a part of a window says, or is so full, that it cannot be all."""
+    total = whole(facts.total)
+    is_full = pages.size is not None and facts.items >= pages.size
+    return is_full or truth(facts.more) or (total is not None and total > facts.items)
+
+
+def following_part(pages: Pages, place: Place, values: Mapping[str, Value], facts: PageFacts | None) -> Place | None:
+    """Where a row that is asked in parts of its window goes on; `facts` is None where this part held too much.
+
+    Raises `Incomplete` where it cannot be halved any more.
+    """
+    way, least = str(place.cursor or ""), timedelta(seconds=pages.least)
+    part = beside(way) if facts else deeper(window_of(values), way, least)
+    if part is None:
+        return None
+    check_not_endless(pages, place)
+    found = facts or PageFacts()
+    return Place(place.number + 1, place.items + found.items, place.records + found.records, part)
+
+
+def check_not_endless(pages: Pages, place: Place) -> None:
+    """Raise `Incomplete` where there is to be one page more than the job allows."""
+    if place.number >= pages.most:
+        raise Incomplete(f"page {place.number:,} is not the last, and fetch.pages.most = {pages.most:,}; raise it")
+
+
 def following(pages: Pages, place: Place, facts: PageFacts, response: Response) -> Place | None:
     """Where the next page begins; None after the last.
 
@@ -91,8 +120,7 @@ def following(pages: Pages, place: Place, facts: PageFacts, response: Response) 
     empty = place.empty + 1 if facts.items == 0 else 0
     if empty >= MOST_EMPTY:
         raise Incomplete(f"{empty} pages in a row are empty, and the answer says that there are more")
-    if place.number >= pages.most:
-        raise Incomplete(f"page {place.number:,} is not the last, and fetch.pages.most = {pages.most:,}; raise it")
+    check_not_endless(pages, place)
     return Place(place.number + 1, items, place.records + facts.records, cursor, empty)
 
 

@@ -7,18 +7,20 @@ query and in its header, whatever it holds; a row whose value cannot is refused.
 import hashlib
 import re
 import string
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import msgspec
 
+from fetcher.compose.halving import halved_values
 from fetcher.compose.pages import FIRST, Place, parameters
 from fetcher.errors import Refused
 from fetcher.job.sections import Fetch, Limits
 from fetcher.job.values import MOST_COST
-from fetcher.model import Request, Row
+from fetcher.model import Request, Row, Scalar
 from fetcher.template import Template, text_of
 
 FILLED = "\0"
@@ -34,9 +36,10 @@ def compose(fetch: Fetch, row: Row, place: Place = FIRST) -> Request:
 
     Raises `Refused` where a value of the row has no place in it.
     """
+    row = at_part(fetch, row, place)
     try:
         headers = tuple((name, header_value(name, template, row)) for name, template in fetch.headers.items())
-        body = b"" if fetch.json_ is None else msgspec.json.encode(filled(fetch.json_, row))
+        body = composed_json(fetch, row, place)
         url = composed_url(fetch, row, place)
     except UnicodeEncodeError as error:
         raise Refused(f"{error.object!r} has half a character (a lone surrogate), which cannot be sent") from error
@@ -48,12 +51,37 @@ def compose(fetch: Fetch, row: Row, place: Place = FIRST) -> Request:
     return Request(fetch.method, url, headers, body, number, cost=composed_cost(fetch.limits, row))
 
 
+def at_part(fetch: Fetch, row: Row, place: Place) -> Row:
+    """The row with the values of the part of its window that is asked for."""
+    if not place.cursor or fetch.pages is None or fetch.pages.kind != "split":
+        return row
+    return row._replace(values=halved_values(row.values, str(place.cursor), timedelta(seconds=fetch.pages.least)))
+
+
+def composed_json(fetch: Fetch, row: Row, place: Place) -> bytes:
+    """The JSON body; nothing where the job has none."""
+    if fetch.json_ is None:
+        return b""
+    body = filled(fetch.json_, row)
+    if fetch.pages and fetch.pages.into == "json":
+        for name, value in parameters(fetch.pages, place):
+            body = with_value(body, name.split("."), value)
+    return msgspec.json.encode(body)
+
+
+def with_value(body: object, way: Sequence[str], value: Scalar) -> dict[str, object]:
+    """A body with a value at a way through its tables, which are made where they are not there."""
+    table = body if isinstance(body, dict) else {}
+    first, *rest = way
+    return {**table, first: with_value(table.get(first), rest, value) if rest else value}
+
+
 def composed_url(fetch: Fetch, row: Row, place: Place) -> str:
     """The whole address. One that an answer named is asked as it is."""
     if fetch.pages and fetch.pages.kind in ("link", "next_url") and place.cursor is not None:
         return str(place.cursor)
     query = [(name, query_text(value, row)) for name, value in fetch.query.items()]
-    if fetch.pages:
+    if fetch.pages and fetch.pages.into == "query":
         asked = {name: text_of(value) for name, value in parameters(fetch.pages, place)}
         query = [(name, text) for name, text in query if name not in asked] + list(asked.items())
     url = fetch.base_url + composed_path(fetch.url, row)

@@ -6,7 +6,8 @@ from pydantic import Field, StrictBool, model_validator
 
 from fetcher.job.entries import HeaderName, JsonPath, ParameterName
 from fetcher.job.kinds import whole_number
-from fetcher.job.section import Section
+from fetcher.job.section import Section, written
+from fetcher.job.units import duration_between
 
 NUMBERED = ("page", "offset")
 NEEDS_NEXT = {"cursor": ("next", "next_header"), "next_url": ("next",)}
@@ -15,12 +16,21 @@ NEEDS_NEXT = {"cursor": ("next", "next_header"), "next_url": ("next",)}
 class Pages(Section):
     """How the next page is asked for, and when there is none."""
 
-    kind: Literal["page", "offset", "cursor", "next_url", "link"] = Field(
+    kind: Literal["page", "offset", "cursor", "next_url", "link", "split"] = Field(
         description="What leads to the next page: a 'page' number, an 'offset' of records, a 'cursor' from the answer, "
-        "a 'next_url' in the body, or a 'link' header with rel=next."
+        "a 'next_url' in the body, or a 'link' header with rel=next. 'split' halves the row's window while it holds "
+        "more than the API gives: {start}, {end} and {until} are then those of the part that is asked for."
     )
     parameter: ParameterName | None = Field(
-        default=None, description="Query parameter that takes the page, offset or cursor. Left out: the kind's name."
+        default=None,
+        description="Parameter that takes the page, offset or cursor, in a body also 'paging.after'. Left out: the "
+        "kind's name.",
+    )
+    into: Literal["query", "json"] = Field(
+        default="query", description="Where the parameters go: into the 'query' of the URL or the 'json' body."
+    )
+    least: Annotated[float, duration_between("1 s", "3660 days")] = written(
+        "1 s", "Shortest part that 'split' makes of a window; parts begin whole such steps after it, '1 day' for days."
     )
     first: str | Annotated[int, whole_number(0, 10**9)] | None = Field(
         default=None,
@@ -80,4 +90,6 @@ def parts_fault(pages: Pages) -> str | None:
         return "short_is_last needs size: shorter than what?"
     if pages.kind in NUMBERED and isinstance(pages.first, str):
         return f"kind = '{pages.kind}' counts: first is a whole number, such as 0 or 1"
+    if pages.into == "json" and pages.kind not in (*NUMBERED, "cursor"):
+        return f"kind = '{pages.kind}' has no parameter that could go into the json body"
     return None

@@ -199,6 +199,14 @@ class Fetch(Section):
             raise ValueError('a GET has no body: say method = "POST", or put the values into fetch.query')
         return body
 
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.pages and self.pages.into == "json" and not isinstance(self.json_, dict):
+            raise ValueError("pages.into = 'json' needs a table 'json' that the parameters go into")
+        if any(rule.action == "split" for rule in self.expect) and (not self.pages or self.pages.kind != "split"):
+            raise ValueError("the action 'split' of expect needs pages = { kind = 'split' }, which halves windows")
+        return self
+
 
 class Parse(Section):
     """How an answer becomes records: by a path to them, or by a function of yours."""

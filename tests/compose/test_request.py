@@ -271,3 +271,22 @@ def test_a_cost_that_no_window_holds_refuses_the_row(tokens):
     """Nothing waits for ever."""
     with pytest.raises(Refused):
         asked({"station": "a", "tokens": tokens}, limits={"cost": "{tokens}", "rate": ["10/s", "20/day"]})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "body", "sent"),
+    [
+        ("page", {}, {"page": 3}),
+        ("paging.number", {"paging": {"size": 5}, "q": "a"}, {"paging": {"size": 5, "number": 3}, "q": "a"}),
+        ("a.b", {"a": "text"}, {"a": {"b": 3}}),
+    ],
+)
+def test_a_page_is_asked_for_in_the_body_where_the_job_says_so(parameter, body, sent):
+    """`into = "json"` puts the parameter into its table, and nothing into the query."""
+    pages = {"kind": "page", "parameter": parameter, "into": "json"}
+    fetch = Fetch.model_validate(
+        {"base_url": "https://api.example.org", "url": "/search", "method": "POST", "json": body, "pages": pages}
+    )
+    request = compose(fetch, Row("1", {}), Place(3))
+    assert json.loads(request.body) == sent
+    assert request.url == "https://api.example.org/search"
