@@ -33,6 +33,7 @@ LOOP_BYTES = 64_000
 
 NONE = Parsed(b"", 0, facts=PageFacts())
 SPARE_CARRIERS = 16
+MOST_CARRIERS = 4000
 
 
 async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, None]:
@@ -46,9 +47,7 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
     while place:
         attempts = 0
         try:
-            request = request_of(stations.job, errand, place)
-            intent = intent_of(stations, errand, request, place)
-            fetched = await stations.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
+            fetched = await fetched_of(stations, errand, place)
             attempts = fetched.attempts
             parsed = await parsed_of(stations, fetched, errand.row)
             if not is_in_parts:
@@ -64,6 +63,15 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
             return
         yield came(errand, Step(place, after, parsed, attempts), stations.job)
         place = after
+
+
+async def fetched_of(stations: Stations, errand: Errand, place: Place) -> Fetched:
+    """The answer to a place of the row, asked alone or together with others."""
+    request = request_of(stations.job, errand, place)
+    intent = intent_of(stations, errand, request, place)
+    if stations.batches:
+        return await stations.batches.fetch(errand.row, errand.source, intent, errand.kept_since)
+    return await stations.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
 
 
 def request_of(job: LoadedJob, errand: Errand, place: Place) -> Request:
@@ -165,7 +173,7 @@ async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end:
 
 async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
     """Feed the carriers until every errand has its outcome with the writer."""
-    carriers = 2 * stations.job.fetch.limits.concurrency + SPARE_CARRIERS  # as many again wait, parse or hand over
+    carriers = carriers_of(stations.job.fetch)
     waiting: asyncio.Queue[Errand | None] = asyncio.Queue(carriers)
 
     async def carrier() -> None:
@@ -182,6 +190,12 @@ async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: 
                 break
         for _ in range(carriers):
             await waiting.put(None)
+
+
+def carriers_of(fetch: Fetch) -> int:
+    """How many rows are on their way at once: as many again as are asked for wait, parse or are handed over."""
+    rows = fetch.batch.size if fetch.batch else 1
+    return max(rows, min(2 * fetch.limits.concurrency * rows, MOST_CARRIERS)) + SPARE_CARRIERS
 
 
 async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: Surroundings) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from os import cpu_count
 from pathlib import Path
 
+from fetcher.batches import Batches
 from fetcher.engines.processes import Processes
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
@@ -84,6 +85,7 @@ class Stations:
     engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
     settle: Callable[[Outcome], Awaitable[None]]
     owed: Owed
+    batches: Batches | None = None
 
     async def end(self) -> None:
         """Send nothing more, and wait a little for the answers that would be paid for in vain."""
@@ -119,7 +121,12 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     )
     if parsing.function:
         engine.warm_up()
-    return Stations(job, client, parsing, engine, settle, Owed())
+    return Stations(job, client, parsing, engine, settle, Owed(), batches_of(job, client))
+
+
+def batches_of(job: LoadedJob, client: Client) -> Batches | None:
+    """What asks about several rows at once, where the job does."""
+    return Batches(job.fetch, job.fetch.batch, client) if job.fetch.batch else None
 
 
 def health_of(job: LoadedJob, around: Surroundings) -> Health:

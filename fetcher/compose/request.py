@@ -9,18 +9,17 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-import msgspec
-
+from fetcher.compose.bodies import body_of, joined, text_value
 from fetcher.compose.halving import halved_values
 from fetcher.compose.pages import FIRST, Place, parameters
 from fetcher.errors import Refused
 from fetcher.job.sections import Fetch, Limits
 from fetcher.job.values import MOST_COST
-from fetcher.model import Request, Row, Scalar
+from fetcher.model import Request, Row
 from fetcher.template import Template, text_of
 
 FILLED = "\0"
@@ -36,19 +35,24 @@ def compose(fetch: Fetch, row: Row, place: Place = FIRST) -> Request:
 
     Raises `Refused` where a value of the row has no place in it.
     """
-    row = at_part(fetch, row, place)
+    return compose_batch(fetch, [at_part(fetch, row, place)], place)
+
+
+def compose_batch(fetch: Fetch, rows: Sequence[Row], place: Place = FIRST) -> Request:
+    """The request that asks about all these rows at once; they differ in nothing but what the batch says."""
+    row = joined(fetch, rows)
     try:
         headers = tuple((name, header_value(name, template, row)) for name, template in fetch.headers.items())
-        body = composed_json(fetch, row, place)
+        body, media_type = body_of(fetch, rows, place)
         url = composed_url(fetch, row, place)
     except UnicodeEncodeError as error:
         raise Refused(f"{error.object!r} has half a character (a lone surrogate), which cannot be sent") from error
-    if body:
-        headers = (*headers, ("Content-Type", "application/json"))
+    if body and "content-type" not in {name.lower() for name, _ in headers}:
+        headers = (*headers, ("Content-Type", media_type))
     # Two pages may have one URL: some servers count on their side.
     is_ambiguous = fetch.pages is not None and fetch.pages.kind == "cursor" and place.number > 1
     number = place.number if is_ambiguous else 0
-    return Request(fetch.method, url, headers, body, number, cost=composed_cost(fetch.limits, row))
+    return Request(fetch.method, url, headers, body, number, cost=cost_of(fetch, rows))
 
 
 def at_part(fetch: Fetch, row: Row, place: Place) -> Row:
@@ -58,52 +62,16 @@ def at_part(fetch: Fetch, row: Row, place: Place) -> Row:
     return row._replace(values=halved_values(row.values, str(place.cursor), timedelta(seconds=fetch.pages.least)))
 
 
-def composed_json(fetch: Fetch, row: Row, place: Place) -> bytes:
-    """The JSON body; nothing where the job has none."""
-    if fetch.json_ is None:
-        return b""
-    body = filled(fetch.json_, row)
-    if fetch.pages and fetch.pages.into == "json":
-        for name, value in parameters(fetch.pages, place):
-            body = with_value(body, name.split("."), value)
-    return msgspec.json.encode(body)
-
-
-def with_value(body: object, way: Sequence[str], value: Scalar) -> dict[str, object]:
-    """A body with a value at a way through its tables, which are made where they are not there."""
-    table = body if isinstance(body, dict) else {}
-    first, *rest = way
-    return {**table, first: with_value(table.get(first), rest, value) if rest else value}
-
-
 def composed_url(fetch: Fetch, row: Row, place: Place) -> str:
     """The whole address. One that an answer named is asked as it is."""
     if fetch.pages and fetch.pages.kind in ("link", "next_url") and place.cursor is not None:
         return str(place.cursor)
-    query = [(name, query_text(value, row)) for name, value in fetch.query.items()]
+    query = [(name, text_value(value, row)) for name, value in fetch.query.items()]
     if fetch.pages and fetch.pages.into == "query":
         asked = {name: text_of(value) for name, value in parameters(fetch.pages, place)}
         query = [(name, text) for name, text in query if name not in asked] + list(asked.items())
     url = fetch.base_url + composed_path(fetch.url, row)
     return url + ("&" if "?" in url else "?") + urlencode(query) if query else url
-
-
-def query_text(value: Template | int | float | bool, row: Row) -> str:
-    """A value of the query as text; it is percent-encoded later."""
-    return value.fill_text(row.values) if isinstance(value, Template) else text_of(value)
-
-
-def filled(value: object, row: Row) -> object:
-    """A body's value with its slots filled; a slot that is the whole text keeps its type, dates become text."""
-    match value:
-        case Template():
-            found = value.fill(row.values)
-            return text_of(found) if isinstance(found, date) else found
-        case dict():
-            return {name: filled(item, row) for name, item in value.items()}
-        case list():
-            return [filled(item, row) for item in value]
-    return value
 
 
 def with_idempotency_key(request: Request, *about: str) -> Request:
@@ -125,6 +93,12 @@ def composed_path(template: Template, row: Row) -> str:
         if FILLED in filled and segment in OTHER_PLACES:
             raise Refused(f"a part of the path '{template}' would be '{segment}', which names another resource")
     return quote(path, safe=ASCII)
+
+
+def cost_of(fetch: Fetch, rows: Sequence[Row]) -> int:
+    """What the request counts for in the rates."""
+    counted = rows if fetch.batch and fetch.batch.counts_rows else rows[:1]
+    return sum(composed_cost(fetch.limits, row) for row in counted)
 
 
 def composed_cost(limits: Limits, row: Row) -> int:

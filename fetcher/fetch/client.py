@@ -100,22 +100,36 @@ class Client:
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
-        if source is not Source.API_ONLY and (kept := await self._kept(request, source, kept_since)):
+        if kept := await self.kept(request, source, kept_since):
+            return kept
+        fetched = await self.ask(request, intend)
+        await self.keep(request, fetched.response)
+        return fetched
+
+    async def kept(self, request: Request, source: Source, since: float) -> Fetched | None:
+        """The kept answer where one may be used. Raises `NotKept` where it would have to be and there is none."""
+        if source is not Source.API_ONLY and (kept := await self._kept(request, source, since)):
             self._tally.cache_hits += 1
             return kept
         if source is Source.KEPT_ONLY:
             raise NotKept("no answer to this row is kept")
+        return None
+
+    async def keep(self, request: Request, response: Response) -> None:
+        """Keep an answer, where the job keeps any."""
+        if self._cache is not None:
+            await self._cache.put(request.key, response)
+
+    async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
+        """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does."""
         began, asking = time.monotonic(), Asking(request, intend, is_repeatable=intend is None)
         try:
-            fetched = await self._retries.run(partial(self._attempt, asking))
+            return await self._retries.run(partial(self._attempt, asking))
         except RowError as error:
             error.attempts = asking.attempts
             if isinstance(error, GaveUp) and not error.is_early and not self._wire.reach.is_since(began):
                 raise self._wire.down(str(error)) from error
             raise
-        if self._cache is not None:
-            await self._cache.put(request.key, fetched.response)
-        return fetched
 
     async def _attempt(self, asking: Asking) -> Fetched:
         async with self._started(asking.request.cost) as start:

@@ -42,7 +42,9 @@ def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]
     entries.append((("fetch", "limits", "cost"), _table(fetch, "limits").get("cost")))
     for section in ("query", "headers"):
         entries += [(("fetch", section, key), value) for key, value in _table(fetch, section).items()]
-    entries += _leaves(fetch.get("json"), ("fetch", "json"))
+    for body in ("json", "form", "multipart", "text"):
+        entries += _leaves(fetch.get(body), ("fetch", body))
+    entries += _leaves(_table(fetch, "graphql").get("variables"), ("fetch", "graphql", "variables"))
     for path, value in entries:
         if isinstance(value, Template):
             yield path, value

@@ -8,8 +8,11 @@ import hashlib
 import json
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel
+
 from fetcher.errors import Fault, JobError
 from fetcher.job.load import LoadedJob
+from fetcher.job.sections import Fetch
 from fetcher.redaction import redacted
 from fetcher.template import Template
 
@@ -22,7 +25,7 @@ def fetch_fingerprint(job: LoadedJob) -> str:
     fetch, secrets = job.fetch, job.secrets
     later: dict[str, object] = {  # keys that came later are left out where unused: earlier folders stay as they are
         "method": None if fetch.method == "GET" else fetch.method,
-        "json": _plain(fetch.json_, secrets),
+        **{name: _plain(body, secrets) for name, body in bodies_of(fetch).items()},
         "pages": fetch.pages and fetch.pages.model_dump(exclude={"most", "resume"}),
     }
     return _digest(
@@ -33,6 +36,18 @@ def fetch_fingerprint(job: LoadedJob) -> str:
             "headers": sorted((name.lower(), redacted(value.text, secrets)) for name, value in fetch.headers.items()),
         }
     )
+
+
+def bodies_of(fetch: Fetch) -> dict[str, object]:
+    """The body as the job has it, under the name of its kind, and how rows share it."""
+    return {
+        "json": fetch.json_,
+        "form": fetch.form,
+        "multipart": fetch.multipart,
+        "graphql": fetch.graphql,
+        "text": fetch.text and [fetch.text, fetch.content_type],
+        "batch": fetch.batch and fetch.batch.model_copy(update={"size": 0}),
+    }
 
 
 def parse_fingerprint(job: LoadedJob) -> str:
@@ -61,9 +76,11 @@ def _plain(value: object, secrets: frozenset[str]) -> object:
     match value:
         case Template():
             return redacted(value.text, secrets)
+        case BaseModel():
+            return _plain(dict(value), secrets)
         case dict():
             return {name: _plain(item, secrets) for name, item in value.items()}
-        case list():
+        case list() | tuple():
             return [_plain(item, secrets) for item in value]
     return value
 

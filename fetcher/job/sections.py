@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
+from fetcher.job.batch import Batch
+from fetcher.job.bodies import Bodies
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
 from fetcher.job.entries import (
     BaseUrl,
@@ -16,7 +18,6 @@ from fetcher.job.entries import (
     HeaderName,
     Headers,
     JobName,
-    JsonBody,
     JsonPath,
     Keep,
     QueryValue,
@@ -147,7 +148,7 @@ class CacheSection(Section):
     )
 
 
-class Fetch(Section):
+class Fetch(Bodies):
     """What is asked, of whom, and how politely."""
 
     base_url: BaseUrl = Field(
@@ -162,12 +163,6 @@ class Fetch(Section):
         default_factory=dict,
         description="Headers sent with each request; '${secret:NAME}' keeps a value out of every log.",
     )
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
-        default="GET", description="HTTP method of the request."
-    )
-    json_: JsonBody | None = Field(
-        default=None, alias="json", description="Body of the request, sent as JSON; text in it may have slots."
-    )
     idempotency_key: StrictBool = Field(
         default=False,
         description="Send an Idempotency-Key, so that a POST may be repeated. Only for servers that honour it.",
@@ -178,6 +173,7 @@ class Fetch(Section):
         "you ('fetcher failures'), 'retry' may carry it out twice, 'skip' gives it up.",
     )
     pages: Pages | None = Field(default=None, description="How an answer that comes in pages is asked for.")
+    batch: Batch | None = Field(default=None, description="How several rows are asked about in one request.")
     timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
         "30 s", "Longest time that one attempt may take, from connecting to the last byte."
     )
@@ -192,17 +188,12 @@ class Fetch(Section):
     )
     cache: CacheSection = Field(default_factory=CacheSection, description="How long answers are kept.")
 
-    @field_validator("json_")
-    @classmethod
-    def _check_body(cls, body: object, info: ValidationInfo) -> object:
-        if body is not None and info.data.get("method") == "GET":
-            raise ValueError('a GET has no body: say method = "POST", or put the values into fetch.query')
-        return body
-
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        if self.pages and self.pages.into == "json" and not isinstance(self.json_, dict):
-            raise ValueError("pages.into = 'json' needs a table 'json' that the parameters go into")
+        if self.pages and self.pages.into == "json" and not (isinstance(self.json_, dict) or self.graphql):
+            raise ValueError("pages.into = 'json' needs a table 'json' or 'graphql' that the parameters go into")
+        if self.pages and self.batch:
+            raise ValueError("expected either 'pages' or 'batch', got both: a batch's pages are nobody's")
         if any(rule.action == "split" for rule in self.expect) and (not self.pages or self.pages.kind != "split"):
             raise ValueError("the action 'split' of expect needs pages = { kind = 'split' }, which halves windows")
         return self

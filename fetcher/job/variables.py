@@ -11,7 +11,8 @@ from fetcher.job.places import KeyPath
 from fetcher.job.wording import guess
 from fetcher.template import Template, escape_braces
 
-TEMPLATED = (("fetch", "url"), ("fetch", "query"), ("fetch", "headers"), ("fetch", "json"))
+TEMPLATED = tuple(("fetch", key) for key in ("url", "query", "headers", "json", "form", "multipart", "text"))
+VARIABLES = ("fetch", "graphql", "variables")
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -42,7 +43,7 @@ class Variables:
 
     def _fill_text(self, text: str, path: KeyPath) -> object:
         faults_before = len(self.faults)
-        is_template = path[:2] in TEMPLATED or path == COST
+        is_template = path[:2] in TEMPLATED or path[:3] == VARIABLES or path == COST
 
         def replaced(reference: re.Match[str]) -> str:
             value = self._value(reference, path)

@@ -47,7 +47,8 @@ def pages(*lines):
         (
             ['kind = "pages"'],
             [
-                "job.toml:9:1 fetch.pages.kind: expected 'page', 'offset', 'cursor', 'next_url', 'link' or 'split', got 'pages'",
+                "job.toml:9:1 fetch.pages.kind: expected 'page', 'offset', 'cursor', 'next_url', 'link' or 'split', "
+                "got 'pages'",
             ],
         ),
         (["size = 3", 'size_parameter = "n"'], ["job.toml:8:8 fetch.pages.kind: this key is required and missing"]),

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
@@ -91,6 +92,14 @@ class Feed:
         return asked
 
 
+class Responding(Protocol):
+    """A server of a story; its `url` is set once it listens."""
+
+    url: str
+
+    async def respond(self, request: web.Request) -> web.StreamResponse: ...
+
+
 @contextmanager
 def serving(answer: Answer = published) -> Iterator[Feed]:
     """A feed while the `with` lasts."""
@@ -100,7 +109,7 @@ def serving(answer: Answer = published) -> Iterator[Feed]:
 
 
 @contextmanager
-def listening(feed: "Feed | PagedFeed | Orders") -> Iterator[None]:
+def listening(feed: Responding) -> Iterator[None]:
     """Serve a feed in a thread while the `with` lasts."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
     stop = asyncio.Event()
@@ -325,6 +334,7 @@ HELD_PARSER = """\
 import json
 import time
 from pathlib import Path
+from typing import Protocol
 
 def parse(body, row):
     while Path(__file__).with_name("hold").exists():

@@ -1,0 +1,189 @@
+"""Rows that are asked about together: gathered into requests, and the answers told apart.
+
+Each row stays a row of its own, with its own request by which its answer is kept; so what was answered is never put
+into a batch again, and rows that ask the same are one question. Whoever is carrying the first row of a batch sends it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import jmespath
+import msgspec
+
+from fetcher.compose.request import compose, compose_batch
+from fetcher.errors import FetcherError, Quarantined, Refused
+from fetcher.fetch.client import Client, Fetched, Source
+from fetcher.fetch.expectations import meaning, rule_for
+from fetcher.fetch.hints import NOTHING
+from fetcher.fetch.retries import AttemptFailed
+from fetcher.job.batch import Batch, Match
+from fetcher.job.sections import Fetch
+from fetcher.model import Request, Response, Row
+
+LINGER_S = 0.02
+"""So long a batch waits for more rows: reading two hundred of them takes a tenth of that."""
+
+LARGEST_IN_LOOP = 64_000
+
+Intend = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """One row's question, its answer to come, and what has to be on record before it is asked."""
+
+    row: Row
+    request: Request
+    answer: asyncio.Future[Fetched]
+    intend: Intend | None
+
+    def fail(self, error: FetcherError) -> None:
+        """There is no answer; nobody has to hear of it, for its row may be gone by now."""
+        self.answer.set_exception(error)
+        self.answer.exception()
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """Questions that go into one request, once there are enough of them."""
+
+    questions: list[_Question] = field(default_factory=list)
+    is_full: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Batches:
+    """Asks a client about rows, several in one request."""
+
+    def __init__(self, fetch: Fetch, batch: Batch, client: Client) -> None:
+        self._fetch = fetch
+        self._batch = batch
+        self._client = client
+        self._gathering: dict[str, _Group] = {}
+        self._asked: dict[str, _Question] = {}
+
+    async def fetch(self, row: Row, source: Source, intend: Intend | None, kept_since: float) -> Fetched:
+        """The answer to a row, as if it had been asked alone. Raises as `Client.fetch` does."""
+        request = compose(self._fetch, row)
+        if kept := await self._client.kept(request, source, kept_since):
+            return kept
+        if same := self._asked.get(request.key):
+            if intend:
+                await intend()
+            return await asyncio.shield(same.answer)
+        question = _Question(row, request, asyncio.get_running_loop().create_future(), intend)
+        self._asked[request.key] = question
+        try:
+            if group := self._joined(question):
+                await self._send_when_full(group)
+            return await asyncio.shield(question.answer)
+        finally:
+            del self._asked[request.key]
+
+    def _joined(self, question: _Question) -> _Group | None:
+        """Put a question where its like are gathered; the group, for whoever is the first of it."""
+        same = {**question.row.values, **dict.fromkeys(self._batch.each, "x")}
+        kind = compose(self._fetch, question.row._replace(values=same)).key
+        group = self._gathering.get(kind)
+        is_first = group is None
+        group = group or self._gathering.setdefault(kind, _Group())
+        group.questions.append(question)
+        if len(group.questions) == self._batch.size:
+            del self._gathering[kind]
+            group.is_full.set()
+        return group if is_first else None
+
+    async def _send_when_full(self, group: _Group) -> None:
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await group.is_full.wait()
+        except TimeoutError:
+            self._gathering = {kind: other for kind, other in self._gathering.items() if other is not group}
+        await self._send(group.questions)
+
+    async def _send(self, questions: Sequence[_Question]) -> None:
+        """Ask, and give every question its answer. Where one of them spoils the request for all, halves are asked."""
+        intends = [question.intend for question in questions if question.intend]
+        request = compose_batch(self._fetch, [question.row for question in questions])
+        try:
+            fetched = await self._client.ask(request, partial(_all, intends) if intends else None)
+            items = await self._told_apart(fetched.response, questions)
+        except Refused as error:
+            if len(questions) == 1:
+                questions[0].fail(error)
+                return
+            middle = len(questions) // 2
+            await self._send(questions[:middle])
+            await self._send(questions[middle:])
+        except FetcherError as error:
+            for question in questions:
+                question.fail(error)
+        except asyncio.CancelledError:
+            for question in questions:
+                question.answer.cancel()
+            raise
+        else:
+            for question, item in zip(questions, items, strict=True):
+                await self._settle(question, replace(fetched, response=item) if item else None)
+
+    async def _told_apart(self, response: Response, questions: Sequence[_Question]) -> list[Response | None]:
+        """Each question's own part of an answer; None where there is none for it."""
+        rows = [question.row for question in questions]
+        if len(response.body) > LARGEST_IN_LOOP:
+            bodies = await asyncio.to_thread(parts_of, self._batch, response.body, rows)
+        else:
+            bodies = parts_of(self._batch, response.body, rows)
+        return [None if body is None else replace(response, body=body) for body in bodies]
+
+    async def _settle(self, question: _Question, fetched: Fetched | None) -> None:
+        """Judge one row's part by the job's rules, keep it, and hand it to whoever waits for it."""
+        try:
+            if fetched is None:
+                raise Quarantined("the answer to the batch has nothing for this row")
+            rule = rule_for(self._fetch.expect, fetched.response)
+            meant = meaning(replace(fetched.response, status=200), NOTHING, rule)
+            await self._client.keep(question.request, fetched.response)
+        except AttemptFailed as failure:
+            question.fail(Quarantined(f"its part of the batch: {failure}"))
+        except FetcherError as error:
+            question.fail(error)
+        else:
+            question.answer.set_result(replace(fetched, meaning=meant))
+
+
+async def _all(intends: Sequence[Intend]) -> None:
+    await asyncio.gather(*(intend() for intend in intends))
+
+
+def parts_of(batch: Batch, body: bytes, rows: Sequence[Row]) -> list[bytes | None]:
+    """Each row's own part of a JSON answer, as it was written; None where nothing matches the row.
+
+    Raises `Quarantined` where there is no list of answers, or one that is too short or too long for its order to say
+    which is whose.
+    """
+    try:
+        items = _items(batch.answers, body)
+        keys = [_key(batch.match, item) for item in items] if batch.match else []
+    # ValueError: both libraries' own errors, and text that is not UTF-8.
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        raise Quarantined(f"the answer to the batch is no list of answers: {error}") from error
+    if batch.match is None:
+        if len(items) != len(rows):
+            raise Quarantined(f"the batch asked about {len(rows):,} rows, and the answer has {len(items):,} for them")
+        return list(items)
+    by_key = dict(zip(keys, items, strict=True))
+    return [by_key.get(batch.match.row.fill_text(row.values)) for row in rows]
+
+
+def _items(path: str, body: bytes) -> list[bytes]:
+    """The answers in an answer. One that stands alone, as some APIs answer a batch of one, is a list of one."""
+    if path != "@":
+        body = msgspec.json.encode(jmespath.search(path, msgspec.json.decode(body)))
+    if body.lstrip()[:1] == b"{":
+        return [body]
+    return [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
+
+
+def _key(match: Match, item: bytes) -> str:
+    return str(jmespath.search(match.answer, msgspec.json.decode(item)))
