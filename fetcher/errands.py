@@ -58,12 +58,19 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One page that came, or the whole answer: where it begins, where the next one does, and what it held."""
+    """One page that came, or the whole answer: where it begins, where the next one does, and what it held. `wait_s` is
+    how long to wait before that one is asked for."""
 
     place: Place
     after: Place | None
     parsed: Parsed
     attempts: int
+    wait_s: float = 0.0
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there is something to commit: not of a job at the server that is where it was."""
+        return self.after is None or self.after.phase != self.place.phase or not self.after.phase
 
 
 def errand_of(row: Row, asked: Verdict, standing: Standing | None, fetch: Fetch) -> Errand:

@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, aclosing
 from itertools import islice
 
-from fetcher.compose.pages import Place, following, following_part, is_capped
+from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
-from fetcher.errors import FetcherError, Incomplete, NotKept, RowError
+from fetcher.errors import FetcherError, Incomplete, NotKept, Parked, RowError
 from fetcher.fetch.client import Fetched
 from fetcher.fetch.expectations import Meaning
 from fetcher.job.load import LoadedJob
@@ -23,6 +23,7 @@ from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Outcome, PageFacts, Request, Row, RowState
 from fetcher.parse.records import Parsed, parse
+from fetcher.polling import STATUS, after, look
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.stations import Stations, Surroundings, open_stations
 from fetcher.tally import Tally
@@ -41,32 +42,67 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
 
     Raises only what ends the run.
     """
+    job, seen = stations.job, set[bytes]()
     place: Place | None = errand.place
-    pages, seen = stations.job.fetch.pages, set[bytes]()
-    is_in_parts = pages is not None and pages.kind == "split"  # two halves may both hold what lies on their border
     while place:
-        attempts = 0
         try:
-            fetched = await fetched_of(stations, errand, place)
-            attempts = fetched.attempts
-            parsed = await parsed_of(stations, fetched, errand.row)
-            if not is_in_parts:
-                check_is_new(parsed, place, seen)
-            parsed, after = going_on(stations.job, errand.row, place, (fetched, parsed))
+            step = await step_of(stations, errand, place, seen)
         except NotKept:
-            if errand.is_lost and stations.job.fetch.on_unknown == "skip":
+            if errand.is_lost and job.fetch.on_unknown == "skip":
                 yield errand.outcome(RowState.DISCARDED, reason=SKIPPED)
             return
         except RowError as error:
-            error.attempts = attempts or error.attempts
-            yield failed(errand, error, place, stations.job)
+            yield failed(errand, error, place, job)
             return
-        yield came(errand, Step(place, after, parsed, attempts), stations.job)
-        place = after
+        if step.is_told:
+            yield came(errand, step, job)
+        place = step.after
+        if place and step.wait_s > job.fetch.retries.max_wait:
+            until = stations.client.now() + step.wait_s
+            yield failed(errand, Parked("its job at the server is not done yet", until), place, job)
+            return
+        if step.wait_s and not await stations.pause(step.wait_s):
+            return
+
+
+async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[bytes]) -> Step:
+    """Ask for a place of the row, and see what it brings and where the row goes on. Raises a `RowError`."""
+    fetched = await fetched_of(stations, errand, place)
+    try:
+        if poll := stations.job.fetch.poll:
+            ahead = after(stations.job.fetch, poll, errand.row, (place, fetched.response))
+            if place.phase == STATUS and (ahead.place is None or ahead.place.phase != STATUS):
+                await stations.client.keep(looked_at(stations.job, errand, place), fetched.response)
+            if ahead.place:
+                return Step(place, ahead.place, NONE, fetched.attempts, ahead.wait_s)
+        parsed = await parsed_of(stations, fetched, errand.row)
+        if not is_in_parts(stations.job):
+            check_is_new(parsed, place, seen)
+        parsed, next_place = going_on(stations.job, errand.row, place, (fetched, parsed))
+    except RowError as error:
+        error.attempts = fetched.attempts or error.attempts
+        raise
+    return Step(place, next_place, parsed, fetched.attempts)
+
+
+def is_in_parts(job: LoadedJob) -> bool:
+    """Whether a row is asked in parts of its window: two of them may both hold what lies on their border."""
+    return job.fetch.pages is not None and job.fetch.pages.kind == "split"
+
+
+def looked_at(job: LoadedJob, errand: Errand, place: Place) -> Request:
+    """The request for the status or the results of the row's job."""
+    return look(request_of(job, errand, FIRST), place)
 
 
 async def fetched_of(stations: Stations, errand: Errand, place: Place) -> Fetched:
     """The answer to a place of the row, asked alone or together with others."""
+    if place.phase:
+        request = looked_at(stations.job, errand, place)
+        kept = await stations.client.kept(request, errand.source, errand.kept_since)
+        if kept or place.phase == STATUS:
+            return kept or await stations.client.ask(request)
+        return await stations.client.fetch(request, errand.source)
     request = request_of(stations.job, errand, place)
     intent = intent_of(stations, errand, request, place)
     if stations.batches:

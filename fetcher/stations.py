@@ -77,7 +77,8 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Stations:
-    """What carries a row from its request to its outcome, open. `settle` commits an outcome at once."""
+    """What carries a row from its request to its outcome, open. `settle` commits an outcome at once; `pause` waits
+    (seconds), and says whether the row may go on."""
 
     job: LoadedJob
     client: Client
@@ -85,6 +86,7 @@ class Stations:
     engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
     settle: Callable[[Outcome], Awaitable[None]]
     owed: Owed
+    pause: Callable[[float], Awaitable[bool]]
     batches: Batches | None = None
 
     async def end(self) -> None:
@@ -121,7 +123,18 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     )
     if parsing.function:
         engine.warm_up()
-    return Stations(job, client, parsing, engine, settle, Owed(), batches_of(job, client))
+    return Stations(
+        job, client, parsing, engine, settle, Owed(), partial(undisturbed, around.drain), batches_of(job, client)
+    )
+
+
+async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:
+    """Wait so long; False as soon as the run begins nothing new any more."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            await drain.wait()
+            return False
+    return True
 
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:

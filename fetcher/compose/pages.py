@@ -29,13 +29,18 @@ ASCII = string.digits + string.ascii_letters + string.punctuation
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a page begins: its number, counting from 1, the items and records of those before it, and the cursor or
-    address that leads there, where the job goes by one. `empty` counts the pages without items just before it."""
+    address that leads there, where the job goes by one. `empty` counts the pages without items just before it.
+
+    Of a row that waits for a `job` at the server: its `phase`, and `since` when it waits (epoch seconds)."""
 
     number: int = 1
     items: int = 0
     records: int = 0
     cursor: str | int | float | None = None
     empty: int = 0
+    phase: str = ""
+    job: str = ""
+    since: float = 0.0
 
     @property
     def text(self) -> str:

@@ -156,6 +156,10 @@ class Client:
                     self._log.note(start.at, time.monotonic(), status)
         return Fetched(response, asking.attempts, await self._meaning(response, said, asking))
 
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self._retries.now()
+
     def halt(self) -> None:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
         self._wire.halt()
@@ -202,7 +206,7 @@ class Client:
     def _obeyed(self, response: Response) -> Hints:
         """What the server says of waits and allowances; the whole realm keeps to it, not this one request."""
         said, now = hints(response, self._settings.hints, self._retries.now()), time.monotonic()
-        if said.wait_s:
+        if said.wait_s and response.status != 202:  # there it is about the job that was begun
             self._realm.cool_down(now + said.wait_s)
         for allowance in said.allowances:
             self._realm.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))

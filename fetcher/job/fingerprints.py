@@ -26,6 +26,7 @@ def fetch_fingerprint(job: LoadedJob) -> str:
     later: dict[str, object] = {  # keys that came later are left out where unused: earlier folders stay as they are
         "method": None if fetch.method == "GET" else fetch.method,
         **{name: _plain(body, secrets) for name, body in bodies_of(fetch).items()},
+        "poll": _plain(fetch.poll and fetch.poll.model_copy(update={"every": 0, "longest": 0}), secrets),
         "pages": fetch.pages and fetch.pages.model_dump(exclude={"most", "resume"}),
     }
     return _digest(

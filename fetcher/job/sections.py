@@ -29,6 +29,7 @@ from fetcher.job.expect import Expect
 from fetcher.job.hints import HintsSection
 from fetcher.job.kinds import number, whole_number
 from fetcher.job.pages import Pages
+from fetcher.job.poll import Poll
 from fetcher.job.section import Section, written
 from fetcher.job.units import duration_between, size_between
 from fetcher.job.values import one_of_fault
@@ -173,6 +174,9 @@ class Fetch(Bodies):
         "you ('fetcher failures'), 'retry' may carry it out twice, 'skip' gives it up.",
     )
     pages: Pages | None = Field(default=None, description="How an answer that comes in pages is asked for.")
+    poll: Poll | None = Field(
+        default=None, description="How the job that a request begins at the server is asked about until it is done."
+    )
     batch: Batch | None = Field(default=None, description="How several rows are asked about in one request.")
     timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
         "30 s", "Longest time that one attempt may take, from connecting to the last byte."
@@ -194,6 +198,8 @@ class Fetch(Bodies):
             raise ValueError("pages.into = 'json' needs a table 'json' or 'graphql' that the parameters go into")
         if self.pages and self.batch:
             raise ValueError("expected either 'pages' or 'batch', got both: a batch's pages are nobody's")
+        if self.poll and (self.pages or self.batch):
+            raise ValueError("expected 'poll' alone, got it with 'pages' or 'batch'")
         if any(rule.action == "split" for rule in self.expect) and (not self.pages or self.pages.kind != "split"):
             raise ValueError("the action 'split' of expect needs pages = { kind = 'split' }, which halves windows")
         return self
