@@ -3,10 +3,14 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # A busy machine is slow, not wrong: no test may fail for the seconds it took.
 settings.register_profile("unhurried", deadline=None, print_blob=True, max_examples=60)
+# A mutant has to be found, always by the same examples; the smallest example of it is of no use.
+settings.register_profile(
+    "mutants", settings.get_profile("unhurried"), database=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("unhurried")
 
 
