@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from fetcher.errors import Fault, JobError
+from fetcher.job.fields import Way
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.redaction import redacted
 from fetcher.template import Template
+
+ASIDE = {"format", "records", "function", "timeout", "workers", "max_unpacked", "max_ratio"}
+"""Keys of a parse section that change no record, or go into its fingerprint by themselves."""
 
 
 def fetch_fingerprint(job: LoadedJob) -> str:
@@ -68,6 +72,9 @@ def parse_fingerprint(job: LoadedJob) -> str:
         parts["key"] = job.write.key
     if job.fetch.expect:
         parts["expect"] = [rule.model_dump(mode="json") for rule in job.fetch.expect]
+    shaping = job.parse.model_dump(exclude=ASIDE, exclude_defaults=True)
+    if shaping:  # keys that came later: earlier folders stay as they are
+        parts["shape"] = _plain(shaping, job.secrets)
     return _digest(parts)
 
 
@@ -82,6 +89,8 @@ def _plain(value: object, secrets: frozenset[str]) -> object:
             return {name: _plain(item, secrets) for name, item in value.items()}
         case list() | tuple():
             return [_plain(item, secrets) for item in value]
+        case Way():
+            return ["path", value.up, value.path]
     return value
 
 
