@@ -8,6 +8,7 @@ ASCII are read as Windows-1252, which has more characters and is what is meant.
 
 import codecs
 import re
+from functools import lru_cache
 
 from fetcher.errors import Quarantined
 
@@ -53,6 +54,7 @@ def text_of(body: bytes, content_type: str = "", encoding: str = "") -> str:
     return _decoded(body, label, "the Content-Type says so")
 
 
+@lru_cache
 def _label(content_type: str) -> str:
     """Python's name of the charset in a Content-Type; nothing where there is none."""
     named = _CHARSET.search(content_type)

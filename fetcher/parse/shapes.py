@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from fetcher.errors import Quarantined, Refused
@@ -47,8 +47,9 @@ class Shape:
     @property
     def is_plain(self) -> bool:
         """Whether what is at `records` is the records, as they are."""
-        shaping = [field for field in fields(Shape) if field.name not in ("records", "key")]
-        return all(getattr(self, field.name) == field.default for field in shaping)
+        layout = self.columns or self.names or self.key_into or self.fill or self.fields
+        values = self.trim or self.unescape or self.extracted or self.null or self.null_of
+        return not (layout or values or self.replaced or self.types)
 
     @property
     def is_exact(self) -> bool:
