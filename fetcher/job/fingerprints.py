@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from fetcher.errors import Fault, JobError
 from fetcher.job.fields import Way
 from fetcher.job.load import LoadedJob
+from fetcher.job.parse import Parse
 from fetcher.job.sections import Fetch
 from fetcher.redaction import redacted
 from fetcher.template import Template
@@ -72,10 +73,16 @@ def parse_fingerprint(job: LoadedJob) -> str:
         parts["key"] = job.write.key
     if job.fetch.expect:
         parts["expect"] = [rule.model_dump(mode="json") for rule in job.fetch.expect]
-    shaping = job.parse.model_dump(exclude=ASIDE, exclude_defaults=True)
-    if shaping:  # keys that came later: earlier folders stay as they are
-        parts["shape"] = _plain(shaping, job.secrets)
+    if shaping := _shaping(job):  # keys that came later: earlier folders stay as they are
+        parts["shape"] = shaping
     return _digest(parts)
+
+
+def _shaping(job: LoadedJob) -> dict[str, object]:
+    """The keys of the parse section that are used, but those that change no record or have their place elsewhere."""
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in Parse.model_fields.items()}
+    used = {name: value for name, value in job.parse if name not in ASIDE and value != defaults[name]}
+    return {name: _plain(value, job.secrets) for name, value in used.items()}
 
 
 def _plain(value: object, secrets: frozenset[str]) -> object:
