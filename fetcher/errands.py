@@ -104,7 +104,7 @@ def came(errand: Errand, step: Step, job: LoadedJob) -> Outcome:
     """The outcome of an answer that came. A recent day without records is not out yet, rather than empty."""
     parsed, pages = step.parsed, job.fetch.pages
     told: dict[str, Any] = {"lines": parsed.lines, "records": parsed.records, "record_keys": parsed.record_keys}
-    told["attempts"] = step.attempts
+    told |= {"tables": parsed.tables, "attempts": step.attempts}
     if pages:
         told["page"] = step.place.number
         is_kept = pages.resume == "start" and errand.source is not Source.KEPT_ONLY

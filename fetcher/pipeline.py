@@ -22,7 +22,7 @@ from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Outcome, PageFacts, Request, Row, RowState
-from fetcher.parse.records import Parsed, parse
+from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after, look
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.stations import Stations, Surroundings, open_stations
@@ -31,6 +31,9 @@ from fetcher.write.writer import Writer
 
 LOOP_BYTES = 64_000
 """A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
+
+SHAPED_LOOP_BYTES = 16_000
+"""The same where each record is taken apart, which takes up to four times as long."""
 
 NONE = Parsed(b"", 0, facts=PageFacts())
 SPARE_CARRIERS = 16
@@ -82,6 +85,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
     except RowError as error:
         error.attempts = fetched.attempts or error.attempts
         raise
+    stations.tally.add_drift(parsed.drift)
     return Step(place, next_place, parsed, fetched.attempts)
 
 
@@ -139,9 +143,11 @@ async def parsed_of(stations: Stations, fetched: Fetched, row: Row) -> Parsed:
     response = fetched.response
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return NONE
-    if stations.parsing.function or len(response.body) > LOOP_BYTES:
-        return await stations.engine.run((response.body, dict(row.values)))
-    return parse(stations.parsing, response.body, row.values)
+    answer = Answer(response.body, dict(row.values), response.header("Content-Type") or "")
+    most = LOOP_BYTES if stations.parsing.is_plain else SHAPED_LOOP_BYTES
+    if stations.parsing.may_take_long or len(response.body) > most:
+        return await stations.engine.run(answer)
+    return parse_item(stations.parsing, answer)
 
 
 def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed]) -> tuple[Parsed, Place | None]:

@@ -15,7 +15,8 @@ from fetcher.fetch.retry_after import asked_s, fields_of
 from fetcher.job.poll import Poll
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response, Row, Value
-from fetcher.parse.paths import decode, search
+from fetcher.parse.formats import Format, decoded
+from fetcher.parse.paths import search
 from fetcher.template import Template
 
 STATUS, RESULT = "status", "result"
@@ -49,7 +50,7 @@ def after(fetch: Fetch, poll: Poll, row: Row, step: tuple[Place, Response]) -> N
 
 
 def _submitted(fetch: Fetch, poll: Poll, row: Row, response: Response) -> Place:
-    answer = None if poll.address_header else decode(response.body)
+    answer = None if poll.address_header else _answer(response)
     job = str(_told("id", poll.id, answer)) if poll.id else ""
     if poll.address_header:
         address = response.header(poll.address_header)
@@ -63,7 +64,7 @@ def _submitted(fetch: Fetch, poll: Poll, row: Row, response: Response) -> Place:
 
 def _after_status(fetch: Fetch, poll: Poll, row: Row, step: tuple[Place, Response]) -> NextLook:
     place, response = step
-    answer = decode(response.body) if poll.done or poll.failed or poll.result else None
+    answer = _answer(response) if poll.done or poll.failed or poll.result else None
     if poll.failed and _holds("failed", poll.failed, answer):
         raise Refused(f"the job has failed: {response.body[:200].decode('utf-8', 'replace')}")
     is_done = _holds("done", poll.done, answer) if poll.done else response.status != 202
@@ -89,6 +90,10 @@ def _wait_s(poll: Poll, response: Response) -> float:
 def _path(fetch: Fetch, template: Template, row: Row, job: str) -> str:
     values: Mapping[str, Value] = {**row.values, "job": job}
     return fetch.base_url + composed_path(template, row._replace(values=values))
+
+
+def _answer(response: Response) -> object:
+    return decoded(Format(), response.body, response.header("Content-Type") or "")
 
 
 def _told(key: str, path: str | None, answer: object) -> str | int:

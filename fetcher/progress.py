@@ -88,6 +88,8 @@ def summary(report: Report) -> str:
     ]
     if tally.repeats:
         lines.append(f"  {counted(tally.repeats, 'repeat')} by write.key, not written again")
+    drift = tally.drift.most_common(REASONS_SHOWN)
+    lines += [f"  drift: {counted(count, 'record')}: {on_screen(said)}" for said, count in drift]
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
     if statuses:
         lines.append(f"  answers: {statuses}")

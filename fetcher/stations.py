@@ -3,9 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from os import cpu_count
 from pathlib import Path
@@ -23,9 +23,9 @@ from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import Ledger
-from fetcher.model import Outcome, Value
-from fetcher.parse.pages import PagePaths
-from fetcher.parse.records import Parsed, Parsing, load, parse_item
+from fetcher.model import Outcome
+from fetcher.parse.from_job import parsing_of
+from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
 from fetcher.realms import shared_by
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
@@ -83,10 +83,11 @@ class Stations:
     job: LoadedJob
     client: Client
     parsing: Parsing
-    engine: Processes[tuple[bytes, Mapping[str, Value]], Parsed]
+    engine: Processes[Answer, Parsed]
     settle: Callable[[Outcome], Awaitable[None]]
     owed: Owed
     pause: Callable[[float], Awaitable[bool]]
+    tally: Tally
     batches: Batches | None = None
 
     async def end(self) -> None:
@@ -112,7 +113,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
     client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
     await stack.enter_async_context(client)
-    parsing = parsing_of(job)
+    parsing = parsing_of(job.parse, job.write.key, job.fetch.pages)
     engine = await stack.enter_async_context(
         Processes(
             partial(parse_item, parsing),
@@ -123,9 +124,8 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     )
     if parsing.function:
         engine.warm_up()
-    return Stations(
-        job, client, parsing, engine, settle, Owed(), partial(undisturbed, around.drain), batches_of(job, client)
-    )
+    pause = partial(undisturbed, around.drain)
+    return Stations(job, client, parsing, engine, settle, Owed(), pause, around.tally, batches_of(job, client))
 
 
 async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:
@@ -147,11 +147,3 @@ def health_of(job: LoadedJob, around: Surroundings) -> Health:
     retries, limits = job.fetch.retries, job.fetch.limits
     breaker = Breaker(retries.first_wait, retries.longest_wait, around.chance)
     return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))
-
-
-def parsing_of(job: LoadedJob) -> Parsing:
-    """What a worker needs to know of the job."""
-    function, pages = job.parse.function, job.fetch.pages
-    told = {name: getattr(pages, name) or "" for name in PagePaths.__slots__} if pages else {}
-    parsing = Parsing(records=job.parse.records or "", key=job.write.key, pages=PagePaths(**told) if pages else None)
-    return replace(parsing, file=str(function.file), function=function.name) if function else parsing

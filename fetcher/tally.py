@@ -1,6 +1,7 @@
 """What a run has counted so far. One object, changed in the loop's thread only; doors read it whenever they like."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fetcher.model import FAILED, Outcome, RowState
@@ -15,7 +16,7 @@ class Tally:
 
     `rows_read` is what the job lists, once `is_read_whole`; `settled_before` are those that an earlier run had
     finished. `settled_before` and `settled_now` together account for every row; what is in neither is waiting.
-    `reasons` counts why rows of this run are not done.
+    `reasons` counts why rows of this run are not done; `drift` is what records had otherwise than expected.
     """
 
     rows_read: int = 0
@@ -30,6 +31,7 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     records: int = 0
     repeats: int = 0
+    drift: Counter[str] = field(default_factory=Counter)
     bytes_received: int = 0
     commits: int = 0
     commit_s: float = 0.0
@@ -44,6 +46,12 @@ class Tally:
             # Reasons may quote their row: what is kept must not grow with the table.
             is_kept = reason in self.reasons or len(self.reasons) < REASONS_KEPT
             self.reasons[reason if is_kept else f"{outcome.state}: {OTHER_REASONS}"] += 1
+
+    def add_drift(self, drift: Mapping[str, int]) -> None:
+        """Count what records of an answer have otherwise than expected."""
+        for said, records in drift.items():
+            is_kept = said in self.drift or len(self.drift) < REASONS_KEPT
+            self.drift[said if is_kept else OTHER_REASONS] += records
 
     def by_state(self) -> dict[RowState, int]:
         """Rows by state; the numbers add up to the rows read."""

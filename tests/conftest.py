@@ -9,7 +9,11 @@ from hypothesis import Phase, settings
 settings.register_profile("unhurried", deadline=None, print_blob=True, max_examples=60)
 # A mutant has to be found, always by the same examples; the smallest example of it is of no use.
 settings.register_profile(
-    "mutants", settings.get_profile("unhurried"), database=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
+    "mutants",
+    settings.get_profile("unhurried"),
+    database=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
 )
 settings.load_profile("unhurried")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from fetcher.job.days import order_fault, parse_day, parse_step
+from fetcher.job.fields import has_slot
 from fetcher.job.places import KeyPath
 from fetcher.job.units import parse_rate
 from fetcher.job.values import one_of_fault
@@ -45,6 +46,8 @@ def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]
     for body in ("json", "form", "multipart", "text"):
         entries += _leaves(fetch.get(body), ("fetch", body))
     entries += _leaves(_table(fetch, "graphql").get("variables"), ("fetch", "graphql", "variables"))
+    fields = _table(_table(tree, "parse"), "fields")
+    entries += [(("parse", "fields", key), value) for key, value in fields.items() if has_slot(value)]
     for path, value in entries:
         if isinstance(value, Template):
             yield path, value
@@ -67,8 +70,12 @@ def _leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
 
 def _choice_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
     parse = tree.get("parse")
-    if isinstance(parse, dict) and (fault := one_of_fault("function" in parse, "records" in parse)):
+    if isinstance(parse, dict) and (fault := one_of_fault("function" in parse, "records" in parse, _format(parse))):
         yield ("parse",), fault
+
+
+def _format(parse: Mapping[str, object]) -> object:
+    return parse.get("format", "json")
 
 
 def _order_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:

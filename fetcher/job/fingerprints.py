@@ -11,10 +11,15 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from fetcher.errors import Fault, JobError
+from fetcher.job.fields import Way
 from fetcher.job.load import LoadedJob
+from fetcher.job.parse import Parse
 from fetcher.job.sections import Fetch
 from fetcher.redaction import redacted
 from fetcher.template import Template
+
+ASIDE = {"format", "records", "function", "timeout", "workers", "max_unpacked", "max_ratio"}
+"""Keys of a parse section that change no record, or go into its fingerprint by themselves."""
 
 
 def fetch_fingerprint(job: LoadedJob) -> str:
@@ -69,7 +74,16 @@ def parse_fingerprint(job: LoadedJob) -> str:
         parts["key"] = job.write.key
     if job.fetch.expect:
         parts["expect"] = [rule.model_dump(mode="json") for rule in job.fetch.expect]
+    if shaping := _shaping(job):  # keys that came later: earlier folders stay as they are
+        parts["shape"] = shaping
     return _digest(parts)
+
+
+def _shaping(job: LoadedJob) -> dict[str, object]:
+    """The keys of the parse section that are used, but those that change no record or have their place elsewhere."""
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in Parse.model_fields.items()}
+    used = {name: value for name, value in job.parse if name not in ASIDE and value != defaults[name]}
+    return {name: _plain(value, job.secrets) for name, value in used.items()}
 
 
 def _plain(value: object, secrets: frozenset[str]) -> object:
@@ -83,6 +97,8 @@ def _plain(value: object, secrets: frozenset[str]) -> object:
             return {name: _plain(item, secrets) for name, item in value.items()}
         case list() | tuple():
             return [_plain(item, secrets) for item in value]
+        case Way():
+            return ["path", value.up, value.path]
     return value
 
 

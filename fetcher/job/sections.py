@@ -14,7 +14,6 @@ from fetcher.job.entries import (
     BaseUrl,
     Cost,
     Folder,
-    Function,
     HeaderName,
     Headers,
     JobName,
@@ -29,10 +28,10 @@ from fetcher.job.expect import Expect
 from fetcher.job.hints import HintsSection
 from fetcher.job.kinds import number, whole_number
 from fetcher.job.pages import Pages
+from fetcher.job.parse import Parse
 from fetcher.job.poll import Poll
 from fetcher.job.section import Section, written
 from fetcher.job.units import duration_between, size_between
-from fetcher.job.values import one_of_fault
 
 
 class Dates(Section):
@@ -202,31 +201,6 @@ class Fetch(Bodies):
             raise ValueError("expected 'poll' alone, got it with 'pages' or 'batch'")
         if any(rule.action == "split" for rule in self.expect) and (not self.pages or self.pages.kind != "split"):
             raise ValueError("the action 'split' of expect needs pages = { kind = 'split' }, which halves windows")
-        return self
-
-
-class Parse(Section):
-    """How an answer becomes records: by a path to them, or by a function of yours."""
-
-    format: Literal["json"] = Field(default="json", description="Format of the answers.")
-    function: Function | None = Field(
-        default=None,
-        description="A function of yours, 'file.py:name', called in a worker with body and row; it yields records.",
-    )
-    records: JsonPath | None = Field(
-        default=None, description="Path of the records within an answer (JMESPath), such as 'items[].readings[]'."
-    )
-    timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
-        "60 s", "Longest time that parsing one answer may take; then it is set aside."
-    )
-    workers: Annotated[int, whole_number(1, 1000)] | None = Field(
-        default=None, description="Processes that parse. Left out: one for each core."
-    )
-
-    @model_validator(mode="after")
-    def _check_choice(self) -> Self:
-        if fault := one_of_fault(self.function is not None, self.records is not None):
-            raise ValueError(fault)
         return self
 
 

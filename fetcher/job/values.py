@@ -139,10 +139,10 @@ def parse_keep(value: object) -> float | str:
     return seconds
 
 
-def one_of_fault(has_function: bool, has_records: bool) -> str | None:
-    """What is wrong where a parse section names both ways to find records, or neither."""
+def one_of_fault(has_function: bool, has_records: bool, form: object = "json") -> str | None:
+    """What is wrong where a parse section names both ways to find records, or neither where it takes one."""
     if has_function and has_records:
         return "expected either 'function' or 'records', got both; a function does the whole work"
-    if not has_function and not has_records:
+    if not has_function and not has_records and form == "json":
         return "expected 'records' (a path such as 'items[].readings[]') or 'function' (such as 'parse.py:parse')"
     return None

@@ -1,31 +1,33 @@
-"""Looking into a JSON answer by path (JMESPath)."""
+"""Looking into an answer by path (JMESPath)."""
 
-import codecs
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
 from fetcher.errors import Quarantined
 
-
-def decode(body: bytes) -> object:
-    """The answer in a body. Raises `Quarantined` where it is no JSON."""
-    try:
-        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
-    # ValueError: msgspec's own errors, and Python's where text is not UTF-8.
-    except (ValueError, RecursionError) as error:
-        raise Quarantined(f"the answer is not JSON: {error}") from error
+_NAMES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def search(key: str, path: str, answer: object) -> object:
     """What lies at a path; `key` names it in the job. Raises `Quarantined` where it cannot be applied."""
+    names = _names(path)
+    if names:  # most paths are a name or two, and JMESPath takes ten times as long for them
+        for name in names:
+            answer = answer.get(name) if isinstance(answer, dict) else None
+        return answer
     try:
         return _compiled(path)(answer)
     # ValueError: jmespath's own errors, and Python's.
     except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
         raise Quarantined(f"{key} cannot be applied to this answer: {error}") from error
+
+
+@lru_cache
+def _names(path: str) -> tuple[str, ...]:
+    """The names of a path that has nothing but names; else nothing."""
+    return tuple(path.split(".")) if _NAMES.fullmatch(path) else ()
 
 
 @lru_cache

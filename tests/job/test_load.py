@@ -147,7 +147,7 @@ def test_a_single_rate_needs_no_list(load):
         ("read.dates.from=2024-01-01T00:00:00", "got 2024-01-01T00:00:00"),
         ('read.dates.timezone="Mars"', "expected a time zone"),
         ('read.dates.timezone=""', "expected a time zone"),
-        ('parse.format="xml"', "expected 'json', got 'xml'"),
+        ('parse.format="yaml"', "expected 'json', 'ndjson', 'csv', 'xml', 'text' or 'bytes', got 'yaml'"),
         ('parse.records="items["', "which is not JMESPath"),
         ('parse.records="a[].lenght(@)"', "JMESPath has no function lenght"),
         ("fetch.url=true", "expected text in quotes, got true"),

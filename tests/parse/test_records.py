@@ -170,7 +170,6 @@ HOSTILE = {
     "NaN": b'[{"n":NaN}]',
     "not UTF-8": b'[{"n":"\xff"}]',
     "half a character": b'[{"n":"\\ud800"}]',
-    "UTF-16": '[{"n":1}]'.encode("utf-16"),
     "empty": b"",
     "HTML": b"<html>",
     "two documents": b"[] []",
