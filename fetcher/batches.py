@@ -54,12 +54,13 @@ class _Group:
 
 
 class Batches:
-    """Asks a client about rows, several in one request."""
+    """Asks a client about rows, several in one request. `is_lines` where an answer has a line (JSON) for each row."""
 
-    def __init__(self, fetch: Fetch, batch: Batch, client: Client) -> None:
+    def __init__(self, fetch: Fetch, batch: Batch, client: Client, *, is_lines: bool = False) -> None:
         self._fetch = fetch
         self._batch = batch
         self._client = client
+        self._parts_of = partial(parts_of, batch, is_lines=is_lines)
         self._gathering: dict[str, _Group] = {}
         self._asked: dict[str, _Question] = {}
 
@@ -131,9 +132,9 @@ class Batches:
         """Each question's own part of an answer; None where there is none for it."""
         rows = [question.row for question in questions]
         if len(response.body) > LARGEST_IN_LOOP:
-            bodies = await asyncio.to_thread(parts_of, self._batch, response.body, rows)
+            bodies = await asyncio.to_thread(self._parts_of, response.body, rows)
         else:
-            bodies = parts_of(self._batch, response.body, rows)
+            bodies = self._parts_of(response.body, rows)
         return [None if body is None else replace(response, body=body) for body in bodies]
 
     async def _settle(self, question: _Question, fetched: Fetched | None) -> None:
@@ -156,14 +157,14 @@ async def _all(intends: Sequence[Intend]) -> None:
     await asyncio.gather(*(intend() for intend in intends))
 
 
-def parts_of(batch: Batch, body: bytes, rows: Sequence[Row]) -> list[bytes | None]:
+def parts_of(batch: Batch, body: bytes, rows: Sequence[Row], *, is_lines: bool = False) -> list[bytes | None]:
     """Each row's own part of a JSON answer, as it was written; None where nothing matches the row.
 
     Raises `Quarantined` where there is no list of answers, or one that is too short or too long for its order to say
     which is whose.
     """
     try:
-        items = _items(batch.answers, body)
+        items = body.splitlines() if is_lines else _items(batch.answers, body)
         keys = [_key(batch.match, item) for item in items] if batch.match else []
     # ValueError: both libraries' own errors, and text that is not UTF-8.
     except (ArithmeticError, TypeError, ValueError, RecursionError) as error:

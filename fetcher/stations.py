@@ -139,7 +139,8 @@ async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:
     """What asks about several rows at once, where the job does."""
-    return Batches(job.fetch, job.fetch.batch, client) if job.fetch.batch else None
+    is_lines = job.parse.format == "ndjson"
+    return Batches(job.fetch, job.fetch.batch, client, is_lines=is_lines) if job.fetch.batch else None
 
 
 def health_of(job: LoadedJob, around: Surroundings) -> Health:

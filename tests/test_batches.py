@@ -62,6 +62,14 @@ def test_an_answer_that_stands_alone_is_a_batch_of_one():
     assert parts_of(BY_ORDER, b' {"a": 1}', rows("1")) == [b' {"a": 1}']
 
 
+def test_answers_may_be_lines_in_any_order():
+    """One JSON a line, as batch files have it."""
+    body = b'{"query": "2"}\n{"query": "1"}\n'
+    assert parts_of(BY_KEY, body, rows("1", "2"), is_lines=True) == [b'{"query": "1"}', b'{"query": "2"}']
+    with pytest.raises(Quarantined):
+        parts_of(BY_KEY, body + b"half", rows("1", "2"), is_lines=True)
+
+
 def test_answers_may_lie_deeper():
     """`answers` is the path to their list."""
     batch = Batch(size=2, each=("ip",), answers="result.matches")
