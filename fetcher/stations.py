@@ -5,11 +5,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import cpu_count
 from pathlib import Path
 
+from fetcher.annotate.from_job import steps_of
+from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
 from fetcher.engines.processes import Processes
 from fetcher.fetch.adaptive import Adaptive
@@ -113,7 +115,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
     client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
     await stack.enter_async_context(client)
-    parsing = parsing_of(job.parse, job.write.key, job.fetch.pages)
+    parsing = with_annotators(parsing_of(job.parse, job.write.key, job.fetch.pages), steps_of(job.annotate))
     engine = await stack.enter_async_context(
         Processes(
             partial(parse_item, parsing),
@@ -135,6 +137,14 @@ async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:
             await drain.wait()
             return False
     return True
+
+
+def with_annotators(parsing: Parsing, steps: tuple[Step, ...]) -> Parsing:
+    """Records are annotated where they are parsed: what comes back from a worker is lines."""
+    if not steps:
+        return parsing
+    is_slow = any(step.may_take_long for step in steps)
+    return replace(parsing, annotate=partial(annotated, steps), is_slow=is_slow)
 
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:

@@ -6,13 +6,16 @@ query keys and of headers, change no fingerprint.
 
 import hashlib
 import json
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from fetcher.errors import Fault, JobError
+from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fields import Way
 from fetcher.job.load import LoadedJob
+from fetcher.job.pages import Pages
 from fetcher.job.parse import Parse
 from fetcher.job.sections import Fetch
 from fetcher.redaction import redacted
@@ -32,7 +35,7 @@ def fetch_fingerprint(job: LoadedJob) -> str:
         "method": None if fetch.method == "GET" else fetch.method,
         **{name: _plain(body, secrets) for name, body in bodies_of(fetch).items()},
         "poll": _plain(fetch.poll and fetch.poll.model_copy(update={"every": 0, "longest": 0}), secrets),
-        "pages": fetch.pages and fetch.pages.model_dump(exclude={"most", "resume"}),
+        "pages": fetch.pages and _asked_by(fetch.pages),
     }
     return _digest(
         {
@@ -42,6 +45,12 @@ def fetch_fingerprint(job: LoadedJob) -> str:
             "headers": sorted((name.lower(), redacted(value.text, secrets)) for name, value in fetch.headers.items()),
         }
     )
+
+
+def _asked_by(pages: Pages) -> dict[str, object]:
+    told = pages.model_dump(exclude={"most", "resume"})
+    unused = {"into": pages.into == "query", "least": pages.kind != "split"}  # keys that came later
+    return {name: value for name, value in told.items() if not unused.get(name)}
 
 
 def bodies_of(fetch: Fetch) -> dict[str, object]:
@@ -64,19 +73,34 @@ def parse_fingerprint(job: LoadedJob) -> str:
     function = job.parse.function
     parts: dict[str, object] = {"format": job.parse.format, "records": job.parse.records}
     if function is not None:
-        try:
-            source = function.file.read_bytes()
-        except OSError as error:
-            message = f"'{function.file}' cannot be read: {error.strerror}"
-            raise JobError(str(job.file), [Fault(0, 0, "parse.function", message)]) from error
-        parts["function"] = [function.name, hashlib.sha256(source).hexdigest()]
+        parts["function"] = [function.name, _hash_of(function.file, job, "parse.function")]
     if job.write.key:
         parts["key"] = job.write.key
     if job.fetch.expect:
         parts["expect"] = [rule.model_dump(mode="json") for rule in job.fetch.expect]
     if shaping := _shaping(job):  # keys that came later: earlier folders stay as they are
         parts["shape"] = shaping
+    if job.annotate:
+        parts["annotate"] = [_annotator(section, job) for section in job.annotate]
     return _digest(parts)
+
+
+def _annotator(section: AnnotateSection, job: LoadedJob) -> object:
+    """An annotator, and the bytes of the files that it goes by."""
+    files: list[Path | None] = [section.function.file] if section.function else []
+    files += [table.table for table in (section.rules, section.lookup) if table]
+    read = [_hash_of(file, job, "annotate") for file in files if file]
+    names = {**dict(section), "function": section.function and section.function.name}
+    told = {name: _plain(value, job.secrets) for name, value in names.items() if value is not None}
+    return [told, read]
+
+
+def _hash_of(file: Path, job: LoadedJob, key: str) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        message = f"'{file}' cannot be read: {error.strerror}"
+        raise JobError(str(job.file), [Fault(0, 0, key, message)]) from error
 
 
 def _shaping(job: LoadedJob) -> dict[str, object]:
@@ -99,7 +123,7 @@ def _plain(value: object, secrets: frozenset[str]) -> object:
             return [_plain(item, secrets) for item in value]
         case Way():
             return ["path", value.up, value.path]
-    return value
+    return "" if isinstance(value, Path) else value  # of a file counts what it holds, not where it lies
 
 
 def _digest(parts: dict[str, object]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fetcher.errors import JobError
+from fetcher.job.annotate import AnnotateSection
 from fetcher.job.checks import rule_faults
 from fetcher.job.document import read_document
 from fetcher.job.faults import Origins, distinct, model_faults
@@ -31,6 +32,7 @@ class LoadedJob:
     fetch: Fetch
     parse: Parse
     write: Write
+    annotate: tuple[AnnotateSection, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
@@ -56,7 +58,8 @@ def load_job(path: str | Path, environ: Mapping[str, str], overrides: Sequence[s
     faults += [origins.fault(where, redacted(message, variables.secrets)) for where, message in found]
     if job is None or faults:
         raise JobError(str(path), faults)
-    return LoadedJob(file, job.name, job.read, job.fetch, job.parse, job.write, frozenset(variables.secrets))
+    parts = (job.read, job.fetch, job.parse, job.write, job.annotate)
+    return LoadedJob(file, job.name, *parts, secrets=frozenset(variables.secrets))
 
 
 def _checked(

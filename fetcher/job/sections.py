@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
+from fetcher.job.annotate import AnnotateSection
 from fetcher.job.batch import Batch
 from fetcher.job.bodies import Bodies
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
@@ -239,6 +240,9 @@ class Job(Section):
     read: Read = Field(description="Where the rows come from.")
     fetch: Fetch = Field(description="What is asked of the API, and how politely.")
     parse: Parse = Field(description="How an answer becomes records.")
+    annotate: tuple[AnnotateSection, ...] = Field(
+        default=(), description="What is added to each record, annotator by annotator."
+    )
     write: Write = Field(description="Where the records go, and how big a file of them grows.")
 
     @field_validator("write")

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -32,9 +32,7 @@ class Lines:
 
     def add(self, found: object) -> None:
         """Take records. Raises `Quarantined` for what is none, and for what JSON cannot hold."""
-        if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
-            raise Quarantined(f"the parser gave {_kind(found)}, expected an iterable of records (dicts)")
-        left = iter(found)
+        left: Iterator[object] = iter(checked(found))
         while chunk := list(islice(left, CHUNK_RECORDS)):
             if self._watch:
                 for number, record in enumerate(chunk, self.records + 1):
@@ -56,6 +54,13 @@ class Lines:
         values += [record[name] for name in names] if names else [record]
         encoded = msgspec.json.encode(values, enc_hook=plain, order="sorted" if self._table else None)
         return hashlib.blake2b(encoded, digest_size=16).digest()
+
+
+def checked(found: object) -> Iterable[Mapping[str, object]]:
+    """What a parser gave, if it can be gone through. Raises `Quarantined` where it cannot."""
+    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
+        raise Quarantined(f"the parser gave {_kind(found)}, expected an iterable of records (dicts)")
+    return found
 
 
 def _chunk_lines(encoder: msgspec.json.Encoder, chunk: list[object], before: int) -> bytes:

@@ -3,27 +3,23 @@
 Imports nothing heavy: a worker's start waits for it.
 """
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 
-from fetcher.engines.worker import described
-from fetcher.errors import Fault, JobError, Quarantined
+from fetcher.engines.functions import function_of
+from fetcher.errors import Quarantined
 from fetcher.model import PageFacts, TableLines, Value
 from fetcher.parse.drift import Expectations, Watch
 from fetcher.parse.exploding import simply_found
 from fetcher.parse.formats import Format, decoded
-from fetcher.parse.lines import Lines
+from fetcher.parse.lines import Lines, checked
 from fetcher.parse.pages import PagePaths, page_facts
 from fetcher.parse.paths import search
 from fetcher.parse.shapes import Shape, shaped
 from fetcher.parse.unpacking import Packing, unpacked
 
-ParseFunction = Callable[[bytes, dict[str, Value]], Iterable[Mapping[str, object]]]
-"""A job's own function: the body and the row's values in, records out."""
+Annotate = Callable[[Iterable[Mapping[str, object]]], Iterable[Mapping[str, object]]]
+"""Records in, the same with what is added to them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,7 @@ class Parsing(Shape):
     """How to parse: what answers are written in, and the shape of the main table; or a function in a Python file.
 
     `tables` are the tables beside it, by name. `member_into` names the field that gets the name of a zip file's member.
-    `pages` is None where answers do not come in pages.
+    `pages` is None where answers do not come in pages. `annotate` adds to the records of the main table.
     """
 
     file: str = ""
@@ -42,12 +38,14 @@ class Parsing(Shape):
     member_into: str = ""
     expected: Expectations | None = None
     tables: tuple[tuple[str, Shape], ...] = ()
+    annotate: Annotate | None = None
+    is_slow: bool = False
 
     @property
     def may_take_long(self) -> bool:
-        """Whether even a small body may take long: a function, patterns, and a body that is small because packed."""
+        """Whether even a small body may take long: a function, patterns, slow annotators, a body that was packed."""
         patterns = self.format.pattern or self.extracted or any(shape.extracted for _, shape in self.tables)
-        return bool(self.function or patterns or self.packing.kind != "none")
+        return bool(self.function or patterns or self.is_slow or self.packing.kind != "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,8 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_ty
     for name, part in unpacked(parsing.packing, body):
         if not parsing.function or parsing.pages or sides:
             answer = decoded(parsing.format, part, content_type if parsing.packing.kind == "none" else "")
-        main.add(_named(_found(parsing, part, values, answer), parsing.member_into, name))
+        found = _named(_found(parsing, part, values, answer), parsing.member_into, name)
+        main.add(parsing.annotate(checked(found)) if parsing.annotate else found)
         for side, (_, shape) in zip(sides, parsing.tables, strict=True):
             side.add(_shaped(shape, answer, values))
     return Parsed(
@@ -106,7 +105,7 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_ty
 def load(parsing: Parsing) -> None:
     """Import the job's own function. Raises `JobError` where its file cannot be run."""
     if parsing.function:
-        _function(parsing.file, parsing.function)
+        function_of(parsing.file, parsing.function)
 
 
 def parse_item(parsing: Parsing, item: Answer) -> Parsed:
@@ -116,7 +115,7 @@ def parse_item(parsing: Parsing, item: Answer) -> Parsed:
 
 def _found(parsing: Parsing, body: bytes, values: Mapping[str, Value], answer: object) -> object:
     if parsing.function:
-        return _function(parsing.file, parsing.function)(body, dict(values))
+        return function_of(parsing.file, parsing.function)(body, dict(values))
     return _shaped(parsing, answer, values)
 
 
@@ -143,19 +142,3 @@ def _named(found: object, into: str, member: str) -> object:
             yield {**record, into: member}
 
     return named()
-
-
-@lru_cache
-def _function(file: str, function: str) -> ParseFunction:
-    # A name of its own: a job's `json.py` must not become everybody's `json`.
-    name = f"_parse_{Path(file).stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise JobError(file, [Fault(0, 0, "", "not a Python file")])
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where dataclasses look for their module
-    try:
-        spec.loader.exec_module(module)
-        found: ParseFunction = getattr(module, function)
-    except (Exception, SystemExit) as error:
-        raise JobError(file, [Fault(0, 0, "", f"cannot be loaded: {described(error)}")]) from error
-    return found

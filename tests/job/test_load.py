@@ -42,7 +42,7 @@ def test_all_faults_are_reported_at_once_with_their_places(faults_of):
     assert faults_of(text=EIGHT_FAULTS) == [
         "job.toml:1:1 name: expected a name of letters, digits, '.', '_' and '-', such as 'air-temperature', "
         "got 'air temperature'",
-        "job.toml:2:1 colour: unknown key; known here: name, read, fetch, parse and write",
+        "job.toml:2:1 colour: unknown key; known here: name, read, fetch, parse, annotate and write",
         "job.toml:5:1 read.dates.from: expected a date such as '2024-01-31', 'today', 'yesterday' or '-100 days', "
         "got '2024-02-30', which no calendar has",
         "job.toml:6:1 read.dates.timezone: expected a time zone such as 'Asia/Singapore' or 'UTC', "

@@ -260,7 +260,7 @@ def test_a_generator_that_raises_midway_gives_nothing(function):
         ),
         ("1 / 0\n", "cannot be loaded: ZeroDivisionError: division by zero (job.py, line 1)"),
         ("raise SystemExit(3)\n", "cannot be loaded: SystemExit: 3 (job.py, line 1)"),
-        ("other = 1\n", "cannot be loaded: AttributeError: module '_parse_job' has no attribute 'parse'"),
+        ("other = 1\n", "cannot be loaded: AttributeError: module '_job_job' has no attribute 'parse'"),
     ],
 )
 def test_a_file_that_cannot_be_loaded_is_the_jobs_fault(function, source, fault):
