@@ -1,9 +1,10 @@
 """What a run has counted so far. One object, changed in the loop's thread only; doors read it whenever they like."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fetcher.model import FAILED, Outcome, RowState
+from fetcher.model import FAILED, MAIN, Outcome, RowState
 
 REASONS_KEPT = 1000
 OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
@@ -15,7 +16,8 @@ class Tally:
 
     `rows_read` is what the job lists, once `is_read_whole`; `settled_before` are those that an earlier run had
     finished. `settled_before` and `settled_now` together account for every row; what is in neither is waiting.
-    `reasons` counts why rows of this run are not done.
+    `reasons` counts why rows of this run are not done. `records` and `repeats` are the main table's, `side_records` and
+    `side_repeats` those of the others, by table.
     """
 
     rows_read: int = 0
@@ -30,6 +32,8 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     records: int = 0
     repeats: int = 0
+    side_records: Counter[str] = field(default_factory=Counter)
+    side_repeats: Counter[str] = field(default_factory=Counter)
     bytes_received: int = 0
     commits: int = 0
     commit_s: float = 0.0
@@ -44,6 +48,13 @@ class Tally:
             # Reasons may quote their row: what is kept must not grow with the table.
             is_kept = reason in self.reasons or len(self.reasons) < REASONS_KEPT
             self.reasons[reason if is_kept else f"{outcome.state}: {OTHER_REASONS}"] += 1
+
+    def write(self, records: Mapping[str, int], repeats: Mapping[str, int]) -> None:
+        """Count what was written, and what was not because it is there already, by table."""
+        self.records += records.get(MAIN, 0)
+        self.repeats += repeats.get(MAIN, 0)
+        self.side_records.update({table: count for table, count in records.items() if table != MAIN})
+        self.side_repeats.update({table: count for table, count in repeats.items() if table != MAIN})
 
     def by_state(self) -> dict[RowState, int]:
         """Rows by state; the numbers add up to the rows read."""

@@ -53,6 +53,9 @@ def parse_fingerprint(job: LoadedJob) -> str:
         parts["key"] = job.write.key
     if job.fetch.expect:
         parts["expect"] = [rule.model_dump(mode="json") for rule in job.fetch.expect]
+    if job.write.tables:
+        tables = job.write.tables.items()
+        parts["tables"] = {name: table.model_dump(mode="json", exclude_defaults=True) for name, table in tables}
     return _digest(parts)
 
 

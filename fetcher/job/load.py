@@ -15,8 +15,9 @@ from fetcher.job.document import read_document
 from fetcher.job.faults import Origins, distinct, model_faults
 from fetcher.job.overrides import apply_overrides
 from fetcher.job.places import KeyPath
-from fetcher.job.sections import Fetch, Job, Parse, Read, Write
+from fetcher.job.sections import Fetch, Job, Parse, Read
 from fetcher.job.variables import Variables
+from fetcher.job.write import Write
 from fetcher.redaction import redacted
 
 
