@@ -64,7 +64,8 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
     fresh = unique(outcome, revision, known.holders)
     # Of what is kept, not of what came: a page whose repeats were left out is not the same once they are none.
     digest = hashlib.sha256(fresh.lines).digest()
-    same = next((piece for piece in known.pieces if piece.revision == revision - 1 and piece.digest == digest), None)
+    before_it = (piece for piece in known.pieces if piece.revision == revision - 1 and piece.records)
+    same = next((piece for piece in before_it if piece.digest == digest), None)
     if same:
         piece, fresh = same._replace(revision=revision), replace(fresh, lines=b"", records=0)
     else:
