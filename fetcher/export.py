@@ -9,6 +9,7 @@ import msgspec
 
 from fetcher.errors import Contradiction
 from fetcher.ledger import LedgerView, Segment, SegmentState
+from fetcher.model import MAIN
 from fetcher.write.packing import DAMAGES, PACKINGS
 from fetcher.write.segments import MENDING, Layout
 
@@ -19,26 +20,27 @@ CHUNK_RECORDS = 50_000
 
 
 def read_records(
-    folder: str | Path, *, chunk_records: int = CHUNK_RECORDS, latest: bool = False
+    folder: str | Path, *, chunk_records: int = CHUNK_RECORDS, latest: bool = False, table: str = MAIN
 ) -> "Iterator[pd.DataFrame]":
     """The published records of a job's folder as pandas frames of at most `chunk_records` rows, in order of writing.
 
-    With `latest`, records that a later revision of their row replaced are left out. A column whose integers pandas
-    would round (large ones beside a missing value) keeps them as objects. Reading changes nothing in the folder, and
-    may go on beside a run.
+    `table` names one of those that the job has beside the main one (write.tables). With `latest`, records that a later
+    revision of their row replaced are left out. A column whose integers pandas would round (large ones beside a missing
+    value) keeps them as objects. Reading changes nothing in the folder, and may go on beside a run.
 
-    Raises `Contradiction` where the folder holds no ledger, or a published file is not as it was published.
+    Raises `Contradiction` where the folder holds no ledger, its ledger knows no such table, or a published file is not
+    as it was published.
     """
     if chunk_records < 1:
         raise ValueError(f"chunk_records is {chunk_records}, expected 1 or more")
-    return _frames(Path(folder), chunk_records, latest)
+    return _frames(Path(folder), chunk_records, latest, table)
 
 
-def _frames(folder: Path, chunk_records: int, latest: bool) -> "Iterator[pd.DataFrame]":
+def _frames(folder: Path, chunk_records: int, latest: bool, table: str) -> "Iterator[pd.DataFrame]":
     import pandas as pd
 
     decode = msgspec.json.Decoder(dict[str, object]).decode
-    lines = published_lines(folder, latest)
+    lines = published_lines(folder, latest, table)
     while chunk := _decoded(folder, decode, islice(lines, chunk_records)):
         frame = pd.DataFrame(chunk)
         for name in frame.columns[frame.dtypes == "float64"]:
@@ -59,15 +61,21 @@ def _decoded(
         ) from error
 
 
-def published_lines(folder: Path, latest: bool = False) -> Iterator[bytes]:
-    """Every line of every published segment; with `latest`, only those that no later revision replaced."""
+def published_lines(folder: Path, latest: bool = False, table: str = MAIN) -> Iterator[bytes]:
+    """Every line of every published segment of a table; with `latest`, only those that no later revision replaced.
+
+    Raises `Contradiction` where there is no ledger, or one that knows of no such table.
+    """
     layout = Layout(folder, folder / ".fetcher")
     path = layout.state / "ledger.sqlite"
     if not path.is_file():
         raise Contradiction(f"{folder}: no ledger here; name the folder that the job writes to (write.folder)")
     with LedgerView(path) as ledger:
-        published = [segment for segment in ledger.segments() if segment.state is SegmentState.PUBLISHED]
-        superseded = ledger.superseded(before=sum(segment.records for segment in published))
+        if not ledger.knows(table):
+            raise Contradiction(f"{folder}: no row has had records for a table '{table}'; see write.tables of the job")
+        segments = [segment for segment in ledger.segments() if segment.table == table]
+        published = [segment for segment in segments if segment.state is SegmentState.PUBLISHED]
+        superseded = ledger.superseded(before=sum(segment.records for segment in published), table=table)
     lines = (line for segment in published for line in segment_lines(layout, segment))
     return without(lines, superseded) if latest else lines
 

@@ -28,7 +28,7 @@ from fetcher.redaction import redacted
 from fetcher.selection import PARSED, RunOptions
 from fetcher.stations import Surroundings
 from fetcher.tally import Tally
-from fetcher.write.segments import PUBLISHED_NAME, Layout
+from fetcher.write.segments import Layout, published_of, tables_of
 
 logger = logging.getLogger("fetcher")
 
@@ -116,7 +116,7 @@ def own_process() -> None:
 
 def layout_of(job: LoadedJob) -> Layout:
     """Where a job's files lie."""
-    return Layout(job.write.folder, job.write.folder / ".fetcher")
+    return Layout(job.write.folder, job.write.folder / ".fetcher", tables=tuple(job.write.tables))
 
 
 def user_state(layout: Layout, environ: Mapping[str, str]) -> Path:
@@ -164,7 +164,8 @@ def held(layout: Layout) -> Iterator[None]:
 def check_ledger_is_there(layout: Layout) -> None:
     """Raise `Contradiction` where records lie without a ledger, before anything is made there."""
     if layout.folder.is_dir() and not (layout.state / "ledger.sqlite").exists():
-        found = next((name for name in layout.disk.names(layout.folder) if PUBLISHED_NAME.fullmatch(name)), None)
+        tables = tables_of(layout, ())
+        found = next((name for name in layout.disk.names(layout.folder) if published_of(name, tables)), None)
         if found:
             raise Contradiction(
                 f"{layout.folder / found}: there is no .fetcher/ledger.sqlite that knows of it; put the ledger back, "

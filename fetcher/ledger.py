@@ -4,9 +4,9 @@ What lives here: the SQL, and the promise that one call is one transaction. What
 synchronous=FULL: when `commit` returns, it has survived a power cut. One connection writes (WAL before SQLite 3.51.3
 can be corrupted by two); reads by other processes are safe.
 
-Records are numbered from 0 in the order of writing, over all segments. A row's records are `records` in a row from
-`first_record` on, or lie in `pieces`, page by page; when a later revision takes their place, the range goes to
-`superseded`.
+Records of a table are numbered from 0 in the order of writing, over all its segments. A row's records are `records` in
+a row from `first_record` on, or lie in `pieces`, page by page; when a later revision takes their place, the range goes
+to `superseded`.
 """
 
 import enum
@@ -21,8 +21,8 @@ from typing import Self
 
 from fetcher import pieces
 from fetcher.errors import Busy, Contradiction, DiskFailed
-from fetcher.model import FAILED, RowState, Standing
-from fetcher.pieces import Holder, Piece
+from fetcher.model import FAILED, MAIN, RowState, Standing
+from fetcher.pieces import Holder, Part, Piece
 
 MIGRATIONS = (
     """
@@ -42,6 +42,7 @@ MIGRATIONS = (
     );
     """,
     pieces.SCHEMA,
+    pieces.TABLES,
 )
 """Statement by statement, from an empty file to the present version, which is their number."""
 
@@ -57,7 +58,7 @@ ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason
     position = excluded.position, answers = excluded.answers
 """
 STATES = {str(state): state for state in RowState}
-SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)"
+SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 STANDINGS = """
 SELECT key, state, not_before, records, first_record, digest, revision, settled_at, first_day, last_day,
     position, answers
@@ -75,9 +76,9 @@ class SegmentState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of records: the first `length` bytes are vouched for, and `sha256` (hex) is theirs.
+    """One file of a table's records: the first `length` bytes are vouched for, and `sha256` (hex) is theirs.
 
-    `packing` is how lines become bytes: none, gzip or zstd.
+    Each table numbers its own. `packing` is how lines become bytes: none, gzip or zstd.
     """
 
     number: int
@@ -87,12 +88,14 @@ class Segment:
     records: int
     sha256: str
     opened_at: float
+    table: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One row as a commit saves it. `attempts` is added to those of earlier runs; `superseded` frees an older range.
+    """One row as a commit saves it, or what it has in a `table` beside the main one.
 
+    `attempts` is added to those of earlier runs; `superseded` frees an older range.
     With a `piece` it is one page that came; `begins_anew` drops what an earlier pass left of that revision, and
     `is_whole` says that it was the last. `record_keys` (16 bytes each) are those of the records that it brought.
     """
@@ -106,6 +109,12 @@ class Settled:
     begins_anew: bool = False
     is_whole: bool = False
     record_keys: Sequence[bytes] = ()
+    table: str = MAIN
+
+    @property
+    def revision(self) -> int:
+        """Which revision the records belong to that it brought."""
+        return self.piece.revision if self.piece else self.standing.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,25 +169,30 @@ class LedgerView:
         return {key: Standing(STATES[state], *rest) for key, state, *rest in found}
 
     def segments(self) -> list[Segment]:
-        """Every segment, in order of number."""
-        found = self._reader.execute("SELECT * FROM segments ORDER BY number")
+        """Every segment, table by table in order of number."""
+        found = self._reader.execute("SELECT * FROM segments ORDER BY table_name, number")
         return [Segment(number, SegmentState(state), *rest) for number, state, *rest in found]
 
-    def superseded(self, before: int) -> list[tuple[int, int]]:
+    def superseded(self, before: int, table: str = MAIN) -> list[tuple[int, int]]:
         """Ranges of records, (first, how many) in order, that a revision replaced which begins before that record, or
         that belong to a revision that has not come whole."""
-        query = f"SELECT first_record, records FROM superseded WHERE by_record < ? UNION {pieces.PENDING} ORDER BY 1"
-        return self._reader.execute(query, (before,)).fetchall()
+        return pieces.superseded(self._reader, table, before)
 
-    def vouched_records(self) -> int:
-        """How many records the rows stand for, those of older revisions included."""
-        whole = "SELECT TOTAL(records) FROM rows WHERE first_record >= 0"
-        query = f"SELECT ({whole}) + ({pieces.HELD}) + (SELECT TOTAL(records) FROM superseded)"
-        return int(self._reader.execute(query).fetchone()[0])
+    def vouched_records(self, table: str = MAIN) -> int:
+        """How many records of a table the rows stand for, those of older revisions included."""
+        return pieces.vouched(self._reader, table)
 
-    def pieces(self, row_key: str, page: int) -> list[Piece]:
-        """What is known of one page of a row, over its revisions."""
-        return pieces.of_page(self._reader, row_key, page)
+    def knows(self, table: str) -> bool:
+        """Whether it is the main table, or one that any row was ever asked about."""
+        return pieces.knows(self._reader, table)
+
+    def pieces(self, row_key: str, page: int, table: str = MAIN) -> list[Piece]:
+        """What is known of one page of a row in a table, over its revisions."""
+        return pieces.of_page(self._reader, Part(row_key, table), page)
+
+    def sides(self, row_key: str, state: RowState) -> Mapping[str, Standing]:
+        """Where a row of that state stands in tables beside the main one, as far as it has ever had part in them."""
+        return pieces.sides(self._reader, row_key, state)
 
     def holders(self, record_keys: Sequence[bytes]) -> Mapping[bytes, list[Holder]]:
         """Who holds records of these keys; keys of nobody are absent. At most a few hundred keys a call."""
@@ -190,9 +204,7 @@ class LedgerView:
 
     def pages_a_row(self) -> float:
         """How many pages rows have had on an average; 1 where none has come in pages."""
-        query = "SELECT COUNT(*), COUNT(DISTINCT row_key) FROM pieces"
-        pages, rows = self._reader.execute(query).fetchone()
-        return pages / rows if rows else 1.0
+        return pieces.pages_a_row(self._reader)
 
     def counts(self) -> Counter[tuple[RowState, str]]:
         """Rows by state and reason, over all runs; settled rows have no reason."""
@@ -267,11 +279,11 @@ class Ledger(LedgerView):
     def commit(self, rows: Iterable[Settled], segments: Iterable[Segment]) -> None:
         """Settle rows and vouch for the bytes that hold their records, in one transaction."""
         rows = list(rows)
-        held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at) for s in segments)
-        freed = ((*row.superseded, _taking_hold(row.standing)) for row in rows if row.superseded)
+        held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at, s.table) for s in segments)
+        freed = ((row.table, *row.superseded, _taking_hold(row.standing)) for row in rows if row.superseded)
         with self._transaction() as writer:
-            writer.executemany(SAVE_ROW, map(_columns, rows))
-            writer.executemany("INSERT INTO superseded VALUES (?, ?, ?)", freed)
+            writer.executemany(SAVE_ROW, (_columns(row) for row in rows if row.table == MAIN))
+            writer.executemany("INSERT INTO superseded VALUES (?, ?, ?, ?)", freed)
             for row in rows:
                 _save_parts(writer, row)
             writer.executemany(SAVE_SEGMENT, held)
@@ -320,15 +332,17 @@ def _columns(row: Settled) -> tuple[object, ...]:
 
 
 def _save_parts(writer: sqlite3.Connection, row: Settled) -> None:
-    """What a row's page, and its records' keys, mean for the tables beside `rows`."""
-    revision = row.piece.revision if row.piece else row.standing.revision
+    """What a row's page, its records' keys, and its part in another table mean for what is kept beside `rows`."""
+    part, revision = Part(row.key, row.table), row.revision
+    if row.table != MAIN:
+        pieces.save_side(writer, part, row.standing)
     if row.piece and row.begins_anew:
-        pieces.drop(writer, row.key, revision)
+        pieces.drop(writer, part, revision)
     if row.record_keys:
-        pieces.hold(writer, row.key, revision, row.record_keys)
+        pieces.hold(writer, part, revision, row.record_keys)
     if row.superseded:
-        pieces.release(writer, row.key, revision - 1)
+        pieces.release(writer, part, revision - 1)
     if row.piece:
-        pieces.save(writer, row.key, row.piece)
+        pieces.save(writer, part, row.piece)
     if row.is_whole:
-        pieces.complete(writer, row.key, revision)
+        pieces.complete(writer, part, revision)

@@ -95,6 +95,10 @@ class PageFacts:
     records: int = 0
 
 
+MAIN = "records"
+"""The main table. Those beside it have names of the job's own, and never this one."""
+
+
 class TableLines(NamedTuple):
     """Records of one answer for a table beside the main one: JSONL, how many, and 16 bytes a record where it has a
     key."""
@@ -181,3 +185,8 @@ class Outcome:
     is_answered: bool = False
     record_keys: bytes = field(default=b"", repr=False)
     tables: tuple[TableLines, ...] = field(default=(), repr=False)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether an answer came, so that its records are the row's, or the page's, from now on."""
+        return self.state in CAME or self.page > 0

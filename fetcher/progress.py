@@ -82,12 +82,14 @@ def summary(report: Report) -> str:
     earlier = f" ({before:,} of them in earlier runs)" if before else ""
     lines = [
         f"{report.job}: {counted(tally.rows_read, 'row')} = {sums}{earlier}",
-        f"  {counted(tally.records, 'record')} added to {report.folder} in {report.elapsed_s:.1f} s{commits(report)}",
+        f"  {counted(tally.records, 'record')}{beside(tally)} added to {report.folder} in {report.elapsed_s:.1f} s"
+        f"{commits(report)}",
         f"  {counted(tally.requests, 'request')} ({counted(tally.retries, 'retry', 'retries')}), "
         f"{counted(tally.cache_hits, 'answer')} from the cache",
     ]
-    if tally.repeats:
-        lines.append(f"  {counted(tally.repeats, 'repeat')} by write.key, not written again")
+    repeats = {"write.key": tally.repeats}
+    repeats |= {f"write.tables.{table}.key": count for table, count in sorted(tally.side_repeats.items())}
+    lines += [f"  {counted(count, 'repeat')} by {key}, not written again" for key, count in repeats.items() if count]
     drift = tally.drift.most_common(REASONS_SHOWN)
     lines += [f"  drift: {counted(count, 'record')}: {on_screen(said)}" for said, count in drift]
     statuses = ", ".join(f"{count:,} x {status}" for status, count in sorted(tally.statuses.items()))
@@ -117,10 +119,16 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
+def beside(tally: Tally) -> str:
+    """` and 12 of stations, 3 of units`, where there are tables beside the main one."""
+    counts = [f"{count:,} of {table}" for table, count in sorted(tally.side_records.items())]
+    return f" and {', '.join(counts)}" if counts else ""
+
+
 def commits(report: Report) -> str:
     """`; 8 commits took 0.4% of it`, where there were any."""
     tally = report.tally
-    if not tally.records:
+    if not (tally.records or tally.side_records.total()):
         return ""
     return f"; {counted(tally.commits, 'commit')} took {share(tally.commit_s, report.elapsed_s)} of it"
 

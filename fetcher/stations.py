@@ -115,7 +115,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
     client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
     await stack.enter_async_context(client)
-    parsing = with_annotators(parsing_of(job.parse, job.write.key, job.fetch.pages), steps_of(job.annotate))
+    parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate))
     engine = await stack.enter_async_context(
         Processes(
             partial(parse_item, parsing),
@@ -137,6 +137,12 @@ async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:
             await drain.wait()
             return False
     return True
+
+
+def parsing_of_job(job: LoadedJob) -> Parsing:
+    """How answers of the job become records of its tables."""
+    tables = {name: (table, table.key) for name, table in job.write.tables.items()}
+    return parsing_of(job.parse, job.write.key, job.fetch.pages, tables)
 
 
 def with_annotators(parsing: Parsing, steps: tuple[Step, ...]) -> Parsing:

@@ -13,9 +13,10 @@ from fetcher.job.load import LoadedJob
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import Row, RowState, Standing
+from fetcher.model import MAIN, Row, RowState, Standing
 from fetcher.progress import REASONS_SHOWN, local_time, on_screen
 from fetcher.realms import shared_by
+from fetcher.write.segments import tables_of
 
 GAPS_SHOWN = 20
 
@@ -45,6 +46,7 @@ class Status:
     gaps: list[Gap] = field(default_factory=list)
     not_before: float = 0.0
     segments: list[Segment] = field(default_factory=list)
+    tables: list[str] = field(default_factory=lambda: [MAIN])
     closed_until: float = 0.0
     used: list[tuple[str, float, float]] = field(default_factory=list)
     _was_open: bool = False
@@ -86,6 +88,7 @@ def status(job: LoadedJob, now: float, user_state: Path) -> Status:
             found.note_gap(row, standing)
         found.reasons = Counter({key: count for key, count in ledger.counts().items() if key[1]})
         found.segments = ledger.segments()
+        found.tables = tables_of(layout_of(job), found.segments)
     return found
 
 
@@ -116,7 +119,14 @@ def status_text(job: str, found: Status, now: float) -> str:
         shown = [gap.text() for gap in found.gaps[:GAPS_SHOWN]]
         more = f" and {len(found.gaps) - GAPS_SHOWN:,} more" if len(found.gaps) > GAPS_SHOWN else ""
         lines.append(f"  gaps: {', '.join(shown)}{more}")
-    published = [segment.records for segment in found.segments if segment.state is SegmentState.PUBLISHED]
-    unpublished = sum(segment.records for segment in found.segments) - sum(published)
-    lines.append(f"  {sum(published):,} records in {len(published):,} files, {unpublished:,} not published yet")
+    lines += [files_text(table, found.segments) for table in found.tables]
     return "\n".join(lines)
+
+
+def files_text(table: str, segments: list[Segment]) -> str:
+    """How much of a table is where: `5 records in 2 files, 1 not published yet`"""
+    held = [segment for segment in segments if segment.table == table]
+    published = [segment.records for segment in held if segment.state is SegmentState.PUBLISHED]
+    unpublished = sum(segment.records for segment in held) - sum(published)
+    what = "records" if table == MAIN else f"records of {table}"
+    return f"  {sum(published):,} {what} in {len(published):,} files, {unpublished:,} not published yet"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fetcher.model import FAILED, Outcome, RowState
+from fetcher.model import FAILED, MAIN, Outcome, RowState
 
 REASONS_KEPT = 1000
 OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
@@ -17,6 +17,7 @@ class Tally:
     `rows_read` is what the job lists, once `is_read_whole`; `settled_before` are those that an earlier run had
     finished. `settled_before` and `settled_now` together account for every row; what is in neither is waiting.
     `reasons` counts why rows of this run are not done; `drift` is what records had otherwise than expected.
+    `records` and `repeats` are the main table's, `side_records` and `side_repeats` those of the others, by table.
     """
 
     rows_read: int = 0
@@ -32,6 +33,8 @@ class Tally:
     records: int = 0
     repeats: int = 0
     drift: Counter[str] = field(default_factory=Counter)
+    side_records: Counter[str] = field(default_factory=Counter)
+    side_repeats: Counter[str] = field(default_factory=Counter)
     bytes_received: int = 0
     commits: int = 0
     commit_s: float = 0.0
@@ -52,6 +55,13 @@ class Tally:
         for said, records in drift.items():
             is_kept = said in self.drift or len(self.drift) < REASONS_KEPT
             self.drift[said if is_kept else OTHER_REASONS] += records
+
+    def write(self, records: Mapping[str, int], repeats: Mapping[str, int]) -> None:
+        """Count what was written, and what was not because it is there already, by table."""
+        self.records += records.get(MAIN, 0)
+        self.repeats += repeats.get(MAIN, 0)
+        self.side_records.update({table: count for table, count in records.items() if table != MAIN})
+        self.side_repeats.update({table: count for table, count in repeats.items() if table != MAIN})
 
     def by_state(self) -> dict[RowState, int]:
         """Rows by state; the numbers add up to the rows read."""

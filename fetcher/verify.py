@@ -14,8 +14,9 @@ from fetcher.job.load import LoadedJob
 from fetcher.job.units import CalendarRate, Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
+from fetcher.model import MAIN
 from fetcher.status import view
-from fetcher.write.segments import PUBLISHED_NAME, Layout, check, check_sealed, published_name
+from fetcher.write.segments import Layout, check, check_sealed, published_name, published_of, tables_of
 
 LOG_ROUNDING_S = 0.0002
 """Twice what a time in the log is rounded by."""
@@ -28,7 +29,8 @@ def problems(job: LoadedJob) -> Iterator[str]:
     names = layout.disk.names(layout.folder)
     with opened as ledger:
         segments = ledger.segments()
-        yield from count_problems(ledger, segments)
+        for table in tables_of(layout, segments):
+            yield from count_problems(ledger, table, segments)
     for segment in segments:
         yield from segment_problems(layout, segment)
     yield from foreign_files(layout, names, segments)
@@ -58,11 +60,13 @@ def calendar_problems(rate: CalendarRate, timezone: str, times: Sequence[float])
             yield f"limits: {sent:,} requests left on {name}; {rate.starts:,} are allowed"
 
 
-def count_problems(ledger: LedgerView, segments: list[Segment]) -> Iterator[str]:
-    """Rows and segments must account for the same number of records."""
-    held, vouched = sum(segment.records for segment in segments), ledger.vouched_records()
+def count_problems(ledger: LedgerView, table: str, segments: list[Segment]) -> Iterator[str]:
+    """Rows and segments must account for the same number of records of a table."""
+    held = sum(segment.records for segment in segments if segment.table == table)
+    vouched = ledger.vouched_records(table)
     if held != vouched:
-        yield f"ledger: rows account for {vouched:,} records, segments for {held:,}"
+        what = "records" if table == MAIN else f"records of {table}"
+        yield f"ledger: rows account for {vouched:,} {what}, segments for {held:,}"
 
 
 def segment_problems(layout: Layout, segment: Segment) -> Iterator[str]:
@@ -80,7 +84,7 @@ def segment_problems(layout: Layout, segment: Segment) -> Iterator[str]:
 
 def place_of(layout: Layout, segment: Segment) -> Path:
     """Where a segment lies: a run may have published an open one since the ledger was read."""
-    growing, published = layout.open_path(segment.number), layout.published_path(segment)
+    growing, published = layout.growing_path(segment), layout.published_path(segment)
     if segment.state is SegmentState.PUBLISHED:
         return published
     is_moved = layout.disk.size(growing) is None and layout.disk.size(published) is not None
@@ -98,6 +102,7 @@ def line_problems(layout: Layout, segment: Segment) -> Iterator[str]:
 def foreign_files(layout: Layout, names: list[str], segments: list[Segment]) -> Iterator[str]:
     """Those of the files that look like records and that the ledger has not sealed."""
     known = {published_name(segment) for segment in segments if segment.state is not SegmentState.OPEN}
+    tables = tables_of(layout, segments)
     for name in names:
-        if PUBLISHED_NAME.fullmatch(name) and name not in known:
+        if published_of(name, tables) and name not in known:
             yield f"{layout.folder / name}: the ledger knows no such segment; move it away"

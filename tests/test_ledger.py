@@ -296,7 +296,7 @@ def damage(path: Path, page: int) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("page", [1, 2, 3, 10])
+@pytest.mark.parametrize("page", [1, 2, 3, 20])
 def test_a_damaged_ledger_is_refused_at_the_start(path, page):
     """Found before a request is sent, not by an error in the middle of the run; and nothing is written to it."""
     damage(path, page)
@@ -308,7 +308,7 @@ def test_a_damaged_ledger_is_refused_at_the_start(path, page):
 
 def test_a_reader_of_a_damaged_ledger_is_told_so(path):
     """Where it comes upon the damage: a contradiction like any other, and no error of SQLite's."""
-    damage(path, 10)
+    damage(path, 20)
     with (
         pytest.raises(Contradiction, match=r"ledger\.sqlite: not a readable ledger .*; restore it from a backup"),
         LedgerView(path) as ledger,

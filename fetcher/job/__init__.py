@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from fetcher.job.parse import Parse as Parse
     from fetcher.job.schema import job_schema as job_schema
     from fetcher.job.sections import CacheSection as CacheSection
-    from fetcher.job.sections import Dates, Fetch, Job, Limits, Read, Retries, Rotate, Write
+    from fetcher.job.sections import Dates, Fetch, Job, Limits, Read, Retries
+    from fetcher.job.write import Rotate as Rotate
+    from fetcher.job.write import Write as Write
 
 _HOMES = {
     **dict.fromkeys(("fetch_fingerprint", "parse_fingerprint"), "fingerprints"),
     **dict.fromkeys(("LoadedJob", "load_job"), "load"),
     "job_schema": "schema",
     **dict.fromkeys(("Job", "Read", "Dates", "Fetch", "Limits", "Retries", "CacheSection"), "sections"),
-    **dict.fromkeys(("Write", "Rotate"), "sections"),
+    **dict.fromkeys(("Write", "Rotate"), "write"),
     "Parse": "parse",
 }
 

@@ -93,7 +93,8 @@ def _message(details: "ErrorDetails", path: KeyPath) -> str:
     if kind == "missing":
         return "this section is missing" if path in sections else "this key is required and missing"
     if kind == "extra_forbidden":
-        return f"unknown key{hint(str(path[-1]), sections.get(path[:-1], ()))}"
+        known = sections.get(path[:-1]) or sections.get(path[:-2], ())  # of one of many sections, in a list or by name
+        return f"unknown key{hint(str(path[-1]), known)}"
     if kind == "value_error":
         return str(details["ctx"]["error"])
     if kind == "literal_error":

@@ -16,7 +16,7 @@ from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fields import Way
 from fetcher.job.load import LoadedJob
 from fetcher.job.pages import Pages
-from fetcher.job.parse import Parse
+from fetcher.job.section import Section
 from fetcher.job.sections import Fetch
 from fetcher.redaction import redacted
 from fetcher.template import Template
@@ -82,6 +82,8 @@ def parse_fingerprint(job: LoadedJob) -> str:
         parts["shape"] = shaping
     if job.annotate:
         parts["annotate"] = [_annotator(section, job) for section in job.annotate]
+    if job.write.tables:
+        parts["tables"] = {name: _plain(_used(table), job.secrets) for name, table in job.write.tables.items()}
     return _digest(parts)
 
 
@@ -105,9 +107,14 @@ def _hash_of(file: Path, job: LoadedJob, key: str) -> str:
 
 def _shaping(job: LoadedJob) -> dict[str, object]:
     """The keys of the parse section that are used, but those that change no record or have their place elsewhere."""
-    defaults = {name: field.get_default(call_default_factory=True) for name, field in Parse.model_fields.items()}
-    used = {name: value for name, value in job.parse if name not in ASIDE and value != defaults[name]}
-    return {name: _plain(value, job.secrets) for name, value in used.items()}
+    return {name: _plain(value, job.secrets) for name, value in _used(job.parse).items() if name not in ASIDE}
+
+
+def _used(section: Section) -> dict[str, object]:
+    """The keys of a section that say something else than their defaults."""
+    fields = type(section).model_fields
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    return {name: value for name, value in section if value != defaults[name]}
 
 
 def _plain(value: object, secrets: frozenset[str]) -> object:

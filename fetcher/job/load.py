@@ -17,8 +17,9 @@ from fetcher.job.faults import Origins, distinct, model_faults
 from fetcher.job.overrides import apply_overrides
 from fetcher.job.parse import Parse
 from fetcher.job.places import KeyPath
-from fetcher.job.sections import Fetch, Job, Read, Write
+from fetcher.job.sections import Fetch, Job, Read
 from fetcher.job.variables import Variables
+from fetcher.job.write import Write
 from fetcher.redaction import redacted
 
 

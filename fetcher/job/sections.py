@@ -14,7 +14,6 @@ from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
 from fetcher.job.entries import (
     BaseUrl,
     Cost,
-    Folder,
     HeaderName,
     Headers,
     JobName,
@@ -33,6 +32,7 @@ from fetcher.job.parse import Parse
 from fetcher.job.poll import Poll
 from fetcher.job.section import Section, written
 from fetcher.job.units import duration_between, size_between
+from fetcher.job.write import Write
 
 
 class Dates(Section):
@@ -203,34 +203,6 @@ class Fetch(Bodies):
         if any(rule.action == "split" for rule in self.expect) and (not self.pages or self.pages.kind != "split"):
             raise ValueError("the action 'split' of expect needs pages = { kind = 'split' }, which halves windows")
         return self
-
-
-class Rotate(Section):
-    """When a records file is full and the next one begins: at whichever comes first."""
-
-    bytes: Annotated[int, size_between("1 B", "1 TB")] = written(
-        "128 MB", "Size at which a records file is sealed and the next one begins."
-    )
-    records: Annotated[int, whole_number(1, 10**12)] | None = Field(
-        default=None, description="Number of records at which the next file begins. Left out: no such limit."
-    )
-    every: Annotated[float, duration_between("1 s", "3660 days")] | None = Field(
-        default=None, description="Age at which the next file begins, such as '1 day'. Left out: no such limit."
-    )
-
-
-class Write(Section):
-    """Where the records go."""
-
-    folder: Folder = Field(description="Folder for the records, relative to the job file.")
-    rotate: Rotate = Field(default_factory=Rotate, description="When the next records file begins.")
-    compress: Literal["none", "gzip", "zstd"] = Field(
-        default="none", description="How records files are packed: 'none', 'gzip' or 'zstd'."
-    )
-    key: tuple[str, ...] = Field(
-        default=(),
-        description="Names of the fields that tell records apart, such as ['id']; a repeat is dropped and counted.",
-    )
 
 
 class Job(Section):

@@ -1,7 +1,9 @@
 """One folder of segments: which names they have, how they grow, how they are published and how they are recovered.
 
-    .fetcher/000007.open           the open segment; a reader never looks here
-    records-000007.jsonl[.zst]     published: complete, and never changed again
+    .fetcher/000007.open             the open segment; a reader never looks here
+    records-000007.jsonl[.zst]       published: complete, and never changed again
+    .fetcher/stations-000002.open    the same of a table beside the main one, which numbers its own
+    stations-000002.jsonl[.zst]
 
 The rule: bytes are durable before the ledger vouches for them, and a name is durable before the other one goes. So
 recovery only ever cuts a tail that nobody vouches for, or repeats the last step of a publication.
@@ -11,31 +13,40 @@ import asyncio
 import errno
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fetcher.errors import Contradiction
 from fetcher.ledger import Segment, SegmentState
+from fetcher.model import MAIN
 from fetcher.write.disk import Disk, OpenFile, RealDisk, sha256_of
 from fetcher.write.packing import PACKINGS
 
-PUBLISHED_NAME = re.compile(r"records-(\d+)\.jsonl(\.gz|\.zst)?")
+PUBLISHED_NAME = re.compile(r"(\w[\w-]*)-(\d+)\.jsonl(\.gz|\.zst)?", re.ASCII)
 MENDING = "put the file back from a backup, or move the whole folder away and start anew"
-OPEN_NAME = re.compile(r"(\d+)\.open")
+OPEN_NAME = re.compile(r"(?:(\w[\w-]*)-)?(\d+)\.open", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where segments lie: `folder` is the job's output, `state` its `.fetcher`, both on `disk`."""
+    """Where segments lie: `folder` is the job's output, `state` its `.fetcher`, both on `disk`.
+
+    `tables` are the names of those that the job has beside the main one.
+    """
 
     folder: Path
     state: Path
     disk: Disk = field(default_factory=RealDisk)
+    tables: tuple[str, ...] = ()
 
-    def open_path(self, number: int) -> Path:
-        """`.fetcher/000007.open`"""
-        return self.state / f"{number:06}.open"
+    def open_path(self, number: int, table: str = MAIN) -> Path:
+        """`.fetcher/000007.open`, or `.fetcher/stations-000007.open`"""
+        return self.state / (f"{number:06}.open" if table == MAIN else f"{table}-{number:06}.open")
+
+    def growing_path(self, segment: Segment) -> Path:
+        """Where it lies until it is published."""
+        return self.open_path(segment.number, segment.table)
 
     def published_path(self, segment: Segment) -> Path:
         """Where a reader finds it."""
@@ -43,8 +54,19 @@ class Layout:
 
 
 def published_name(segment: Segment) -> str:
-    """`records-000007.jsonl`, or its like for a packed one."""
-    return f"records-{segment.number:06}{PACKINGS[segment.packing].suffix}"
+    """`records-000007.jsonl`, or its like for a packed one or another table."""
+    return f"{segment.table}-{segment.number:06}{PACKINGS[segment.packing].suffix}"
+
+
+def published_of(name: str, tables: Container[str]) -> tuple[str, int] | None:
+    """Table and number of a file that has the name of a segment of one of these tables."""
+    match = PUBLISHED_NAME.fullmatch(name)
+    return (match[1], int(match[2])) if match and match[1] in tables else None
+
+
+def tables_of(layout: Layout, segments: Iterable[Segment]) -> list[str]:
+    """All tables whose files can lie there: the main one, those of the job, those that it once had."""
+    return list(dict.fromkeys([MAIN, *layout.tables, *(segment.table for segment in segments)]))
 
 
 class GrowingSegment:
@@ -69,7 +91,7 @@ class GrowingSegment:
     async def durable(self, is_sealed: bool) -> Segment:
         """What the ledger may vouch for now: all that was appended is on the disk, and where it belongs."""
         await self._file.sync()
-        path = self._layout.open_path(self.segment.number)
+        path = self._layout.growing_path(self.segment)
         if self._layout.disk.size(path) != self.segment.length:
             raise FileNotFoundError(
                 errno.ENOENT, "the open segment was moved or changed while it was written", str(path)
@@ -83,26 +105,25 @@ class GrowingSegment:
         await self._file.close()
 
 
-async def begin(layout: Layout, number: int, packing: str, now: float) -> GrowingSegment:
+async def begin(layout: Layout, number: int, packing: str, now: float, *, table: str = MAIN) -> GrowingSegment:
     """A new, empty segment whose name is durable before anything is vouched for in it."""
-    file = await layout.disk.create(layout.open_path(number))
-    await asyncio.to_thread(layout.disk.sync_folder, layout.state)
     digest = hashlib.sha256()
-    return GrowingSegment(
-        layout, Segment(number, SegmentState.OPEN, packing, 0, 0, digest.hexdigest(), now), file, digest
-    )
+    segment = Segment(number, SegmentState.OPEN, packing, 0, 0, digest.hexdigest(), now, table)
+    file = await layout.disk.create(layout.growing_path(segment))
+    await asyncio.to_thread(layout.disk.sync_folder, layout.state)
+    return GrowingSegment(layout, segment, file, digest)
 
 
 async def carry_on(layout: Layout, segment: Segment) -> GrowingSegment:
     """The open segment of an earlier run, checked and cut by `recover` before."""
-    path = layout.open_path(segment.number)
+    path = layout.growing_path(segment)
     digest = await asyncio.to_thread(sha256_of, layout.disk, path, segment.length)
     return GrowingSegment(layout, segment, await layout.disk.reopen(path), digest)
 
 
 def publish(layout: Layout, segment: Segment) -> Segment:
     """Move a sealed segment to its final name; repeating it does no harm. The caller tells the ledger."""
-    source, target = layout.open_path(segment.number), layout.published_path(segment)
+    source, target = layout.growing_path(segment), layout.published_path(segment)
     check_sealed(layout, segment)
     if layout.disk.size(source) is not None:
         if layout.disk.size(target) is None:
@@ -115,7 +136,7 @@ def publish(layout: Layout, segment: Segment) -> Segment:
 
 def check_sealed(layout: Layout, segment: Segment) -> None:
     """Raise `Contradiction` unless the segment lies, whole and with nothing behind it, where `publish` can take it."""
-    source, target = layout.open_path(segment.number), layout.published_path(segment)
+    source, target = layout.growing_path(segment), layout.published_path(segment)
     is_open, is_named = layout.disk.size(source) is not None, layout.disk.size(target) is not None
     if is_open and is_named and not layout.disk.same(source, target):
         raise Contradiction(f"{target}: a file that fetcher did not write has this name; move it away")
@@ -137,10 +158,12 @@ def check(disk: Disk, path: Path, segment: Segment) -> None:
 
 def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
     """Raise `Contradiction` where files and ledger cannot both be right. Touches nothing."""
-    top = max((segment.number for segment in segments), default=0)
+    tops = dict.fromkeys(tables_of(layout, segments), 0)
+    for segment in segments:
+        tops[segment.table] = max(tops[segment.table], segment.number)
     for name in layout.disk.names(layout.folder):
-        match = PUBLISHED_NAME.fullmatch(name)
-        if match and int(match[1]) > top:
+        found = published_of(name, tops)
+        if found and found[1] > tops[found[0]]:
             raise Contradiction(
                 f"{layout.folder / name}: the ledger knows no such segment; was .fetcher/ledger.sqlite deleted or put "
                 "back from an older copy? Put the right one back, or move the records away and start anew"
@@ -152,7 +175,7 @@ def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
                 f"{path}: expected {segment.length} bytes, found {'none' if size is None else size}; {MENDING}"
             )
         if segment.state is SegmentState.OPEN and segment.length:
-            check(layout.disk, layout.open_path(segment.number), segment)
+            check(layout.disk, layout.growing_path(segment), segment)
         if segment.state is SegmentState.SEALED:
             check_sealed(layout, segment)
 
@@ -164,16 +187,15 @@ def recover(layout: Layout, segments: Sequence[Segment]) -> list[Segment]:
     sealed. Raises `Contradiction`, with nothing touched, where the two cannot both be right.
     """
     contradictions(layout, segments)
-    growing = {s.number: s for s in segments if s.state is SegmentState.OPEN and s.length}
-    sealed = {s.number for s in segments if s.state is SegmentState.SEALED}
+    growing = {layout.growing_path(s).name: s for s in segments if s.state is SegmentState.OPEN and s.length}
+    sealed = {layout.growing_path(s).name for s in segments if s.state is SegmentState.SEALED}
     for name in layout.disk.names(layout.state):
-        match = OPEN_NAME.fullmatch(name)
-        if match is None or int(match[1]) in sealed:
+        if name in sealed or not OPEN_NAME.fullmatch(name):
             continue
         path = layout.state / name
-        if (segment := growing.get(int(match[1]))) is None:
+        if (segment := growing.get(name)) is None:
             layout.disk.unlink(path)
         elif layout.disk.size(path) != segment.length:
             layout.disk.truncate(path, segment.length)
     layout.disk.sync_folder(layout.state)
-    return [publish(layout, s) if s.number in sealed else s for s in segments]
+    return [publish(layout, s) if s.state is SegmentState.SEALED else s for s in segments]

@@ -3,14 +3,15 @@
 whole rows     the same answer writes nothing; another one is a new revision, and supersedes the range before
 pages          the same, page by page; the revision stands once its last page has come (`fetcher.pieces`)
 record keys    a record whose key another row holds, or this revision of its row, is a repeat and not written
+other tables   what a row has in one of them is settled like a row by itself: revisions, pages, keys
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fetcher.ledger import Settled
-from fetcher.model import CAME, Outcome, Standing
+from fetcher.model import CAME, MAIN, Outcome, Standing, TableLines
 from fetcher.pieces import Holder, Piece
 
 KEY_BYTES = 16
@@ -18,11 +19,13 @@ KEY_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What there is already: the number of the next record, what is known of this page, who holds which record keys."""
+    """What there is already in `table`: the number of the next record, what is known of this page, who holds which
+    record keys."""
 
     next_record: int
     pieces: Sequence[Piece] = ()
     holders: Mapping[bytes, Sequence[Holder]] = field(default_factory=dict)
+    table: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def settled(outcome: Outcome, known: Known, now: float) -> tuple[Settled, Fresh]
     before, superseded, revision = outcome.before, None, revision_of(outcome)
     fresh = unique(outcome, revision, known.holders)
     digest = hashlib.sha256(fresh.lines).digest()  # of what is kept: what another row held may be this one's now
-    if outcome.state not in CAME or (before and before.digest == digest):
+    if not outcome.is_news or (before and before.digest == digest):
         standing, fresh = before or Standing(outcome.state), Fresh()
     else:
         answers = before.answers if before else 0
@@ -50,7 +53,7 @@ def settled(outcome: Outcome, known: Known, now: float) -> tuple[Settled, Fresh]
         superseded = (before.first_record, before.records) if before and before.records else None
     row = Settled(
         outcome.row_key, moved(standing, outcome, now), outcome.reason, outcome.attempts, superseded,
-        record_keys=fresh.keys,
+        record_keys=fresh.keys, table=known.table,
     )  # fmt: skip
     return row, fresh
 
@@ -61,7 +64,8 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
     fresh = unique(outcome, revision, known.holders)
     # Of what is kept, not of what came: a page whose repeats were left out is not the same once they are none.
     digest = hashlib.sha256(fresh.lines).digest()
-    same = next((piece for piece in known.pieces if piece.revision == revision - 1 and piece.digest == digest), None)
+    before_it = (piece for piece in known.pieces if piece.revision == revision - 1 and piece.records)
+    same = next((piece for piece in before_it if piece.digest == digest), None)
     if same:
         piece, fresh = same._replace(revision=revision), replace(fresh, lines=b"", records=0)
     else:
@@ -71,9 +75,33 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
         standing = standing._replace(state=before.state)
     row = Settled(
         outcome.row_key, standing, outcome.reason, outcome.attempts, piece=piece, begins_anew=outcome.begins_anew,
-        is_whole=outcome.is_end, record_keys=fresh.keys,
+        is_whole=outcome.is_end, record_keys=fresh.keys, table=known.table,
     )  # fmt: skip
     return row, Fresh(repeats=fresh.repeats) if same else fresh
+
+
+def parts_of(outcome: Outcome, tables: Sequence[str], sides: Mapping[str, Standing]) -> Iterator[tuple[str, Outcome]]:
+    """For each table beside the main one, what an answer brings for it, as if it were an answer by itself.
+
+    A table that it says nothing of gets an answer without records. `sides` are where the row stands in them. Raises
+    ValueError for records of a table that is none of these.
+    """
+    brought = {part.table: part for part in outcome.tables}
+    if unknown := brought.keys() - set(tables):
+        raise ValueError(f"{outcome.row_key}: records of {sorted(unknown)}, which are no tables of the job")
+    for table in tables:
+        part = brought.get(table) or TableLines(table, b"", 0)
+        yield (
+            table,
+            replace(
+                outcome,
+                lines=part.lines,
+                records=part.records,
+                record_keys=part.record_keys,
+                tables=(),
+                before=sides.get(table),
+            ),
+        )
 
 
 def revision_of(outcome: Outcome) -> int:

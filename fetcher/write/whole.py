@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from fetcher.ledger import Failure, Ledger, Segment, SegmentState
+from fetcher.model import MAIN
 from fetcher.write.segments import Layout, published_name
 
 BLOCK_BYTES = 1 << 20
@@ -46,13 +47,23 @@ def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def manifest(segments: Iterable[Segment]) -> bytes:
-    """`{"files": [{"name", "bytes", "records", "sha256"}, ...], "records": N}` over the published segments."""
+    """`{"files": [{"name", "table", "bytes", "records", "sha256"}, ...], "records": N, "tables": {table: N}}` over the
+    published segments; "records" are those of the main table, "tables" has each of the others."""
     published = [segment for segment in segments if segment.state is SegmentState.PUBLISHED]
     files = [
-        {"name": published_name(segment), "bytes": segment.length, "records": segment.records, "sha256": segment.sha256}
+        {
+            "name": published_name(segment),
+            "table": segment.table,
+            "bytes": segment.length,
+            "records": segment.records,
+            "sha256": segment.sha256,
+        }
         for segment in published
     ]
-    content = {"files": files, "records": sum(segment.records for segment in published)}
+    counts = dict.fromkeys([MAIN, *(segment.table for segment in published)], 0)
+    for segment in published:
+        counts[segment.table] += segment.records
+    content = {"files": files, "records": counts.pop(MAIN), "tables": counts}
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 

@@ -2,39 +2,29 @@
 
     append -> fsync -> ledger (rows, length, hash in one transaction) -> publish what is sealed
 
+The segments of all tables take each step together: one transaction vouches for all of them.
+
 An error on the way is final: no second fsync (the kernel may have dropped the pages and call the second one good), no
 commit; the next start recovers.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
 
 from fetcher.errors import DiskFailed
-from fetcher.ledger import Ledger, Segment, SegmentState, Settled
+from fetcher.ledger import Ledger, Segment, SegmentState
 from fetcher.model import Outcome
-from fetcher.pieces import Holder
 from fetcher.tally import Tally
-from fetcher.write.rotation import Rotation, cut, is_full, is_old
-from fetcher.write.segments import GrowingSegment, Layout, begin, carry_on, publish, recover
-from fetcher.write.settling import Known, keys_of, revision_of, settled
+from fetcher.write.batch import Batch
+from fetcher.write.segments import Layout, publish, recover, tables_of
+from fetcher.write.series import Series, WriteSettings
 from fetcher.write.whole import replace_summaries
 
 GROUP_BYTES = 8 << 20
 GROUP_S = 1.0
 WAITING_OUTCOMES = 32
-KEYS_A_LOOK = 500
-
-
-class WriteSettings(Protocol):
-    """The part of a job that says how records are written; `compress` names a packing."""
-
-    @property
-    def rotate(self) -> Rotation: ...
-    @property
-    def compress(self) -> str: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -55,26 +45,22 @@ class Writer:
         self, layout: Layout, settings: WriteSettings, ledger: Ledger, tally: Tally, *, now: Callable[[], float]
     ) -> None:
         self._layout = layout
-        self._rotation = settings.rotate
-        self._packing = settings.compress
+        self._settings = settings
         self._ledger = ledger
         self._tally = tally
         self._now = now
         self._queue: asyncio.Queue[_Put | None] = asyncio.Queue(WAITING_OUTCOMES)
-        self._growing: GrowingSegment | None = None
-        self._next_number = 1
-        self._next_record = 0
+        self._series: dict[str, Series] = {}
 
     async def __aenter__(self) -> "Writer":
         try:
             before = self._ledger.segments()
             after = await asyncio.to_thread(recover, self._layout, before)
             self._ledger.commit((), [s for s, old in zip(after, before, strict=True) if s != old])
-            self._next_number = max((segment.number for segment in after), default=0) + 1
-            self._next_record = sum(segment.records for segment in after)
-            for segment in after:
-                if segment.state is SegmentState.OPEN and segment.length:
-                    self._growing = await carry_on(self._layout, segment)
+            for table in tables_of(self._layout, after):
+                held = [segment for segment in after if segment.table == table]
+                self._series[table] = Series(self._layout, self._settings, table, held)
+                await self._series[table].carry_on()
         except OSError as error:
             raise DiskFailed(f"{self._layout.folder}: {error}") from error
         return self
@@ -82,8 +68,8 @@ class Writer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._growing:
-            await self._growing.close()
+        for series in self._series.values():
+            await series.close()
 
     async def put(self, outcome: Outcome) -> None:
         """Hand over one outcome; waits while the disk is behind. It is settled after the next commit."""
@@ -127,85 +113,37 @@ class Writer:
             if put is None:
                 return batch, True
             batch.append(put)
-            size += len(put.outcome.lines)
+            size += len(put.outcome.lines) + sum(len(table.lines) for table in put.outcome.tables)
             now = asyncio.get_running_loop().time()
             until = now if put.committed else until or now + GROUP_S
         return batch, False
 
-    async def _commit(self, batch: list[Outcome], is_last: bool) -> None:
-        first = self._next_record
-        rows, lines = self._settle(batch)
-        sealed = await self._append(lines, self._next_record - first)
-        vouched = list(sealed)
-        if self._growing and (is_last or is_old(self._rotation, self._growing.segment.opened_at, self._now())):
-            sealed.append(await self._seal(self._growing))
-            vouched.append(sealed[-1])
-        elif self._growing:
-            vouched.append(await self._growing.durable(is_sealed=False))
-        if rows or vouched:
-            await asyncio.to_thread(self._ledger.commit, rows, vouched)
+    async def _commit(self, outcomes: list[Outcome], is_last: bool) -> None:
+        now = self._now()
+        batch = Batch(self._ledger, {table: series.next_record for table, series in self._series.items()})
+        for outcome in outcomes:
+            batch.settle(outcome, self._layout.tables, now)
+        vouched = await self._write(batch, is_last, now)
+        if batch.rows or vouched:
+            await asyncio.to_thread(self._ledger.commit, batch.rows, vouched)
             self._tally.commits += 1
-        self._tally.records += self._next_record - first
-        for outcome in batch:
+        self._tally.write(batch.records, batch.repeats)
+        for outcome in outcomes:
             if outcome.is_end:
                 self._tally.settle(outcome)
-        for segment in sealed:
-            published = await asyncio.to_thread(publish, self._layout, segment)
-            await asyncio.to_thread(self._ledger.commit, (), [published])
+        for segment in vouched:
+            if segment.state is SegmentState.SEALED:
+                published = await asyncio.to_thread(publish, self._layout, segment)
+                await asyncio.to_thread(self._ledger.commit, (), [published])
         if is_last:
             await replace_summaries(self._layout, self._ledger)
 
-    def _settle(self, batch: list[Outcome]) -> tuple[list[Settled], bytes]:
-        """What the ledger will be told of a batch, and the lines that are to be written for it."""
-        rows, news = [], []
-        claimed: dict[bytes, Holder] = {}
-        dropped: set[Holder] = set()
-        for outcome in batch:
-            if outcome.begins_anew:
-                dropped.add(Holder(outcome.row_key, revision_of(outcome)))
-            pieces = self._ledger.pieces(outcome.row_key, outcome.page) if outcome.page and outcome.before else ()
-            holders = self._holders(keys_of(outcome), claimed, dropped)
-            row, fresh = settled(outcome, Known(self._next_record, pieces, holders), self._now())
-            rows.append(row)
-            news.append(fresh.lines)
-            self._next_record += fresh.records
-            self._tally.repeats += fresh.repeats
-            revision = row.piece.revision if row.piece else row.standing.revision
-            if row.superseded or row.is_whole:
-                dropped.add(Holder(row.key, revision - 1))
-            claimed.update(dict.fromkeys(row.record_keys, Holder(row.key, revision)))
-        return rows, b"".join(news)
-
-    def _holders(
-        self, keys: list[bytes], claimed: Mapping[bytes, Holder], dropped: Set[Holder]
-    ) -> Mapping[bytes, list[Holder]]:
-        """Who holds records of these keys, by the batch at hand and by the ledger, which still knows what the batch
-        has `dropped`."""
-        holders = {key: [claimed[key]] for key in keys if key in claimed}
-        for at in range(0, len(keys), KEYS_A_LOOK):
-            for key, held in self._ledger.holders(keys[at : at + KEYS_A_LOOK]).items():
-                holders[key] = [*holders.get(key, ()), *(holder for holder in held if holder not in dropped)]
-        return holders
-
-    async def _append(self, lines: bytes, records: int) -> list[Segment]:
-        """Spread lines over as many segments as they need; returns those that are full, durable and sealed."""
-        sealed = []
-        while lines:
-            growing = self._growing = self._growing or await self._begin()
-            taken, count = cut(self._rotation, lines, records, growing.segment)
-            await growing.append(lines[:taken], count)
-            lines, records = lines[taken:], records - count
-            if lines or is_full(self._rotation, growing.segment):
-                sealed.append(await self._seal(growing))
-        return sealed
-
-    async def _begin(self) -> GrowingSegment:
-        growing = await begin(self._layout, self._next_number, self._packing, self._now())
-        self._next_number += 1
-        return growing
-
-    async def _seal(self, growing: GrowingSegment) -> Segment:
-        segment = await growing.durable(is_sealed=True)
-        await growing.close()
-        self._growing = None
-        return segment
+    async def _write(self, batch: Batch, is_last: bool, now: float) -> list[Segment]:
+        """Bring the lines of a batch to the disk; returns the segments that the ledger may vouch for then."""
+        vouched = []
+        for table, lines in batch.lines.items():
+            vouched += await self._series[table].append(b"".join(lines), batch.records[table], now)
+        for series in self._series.values():
+            if segment := await series.durable(now, is_last=is_last):
+                vouched.append(segment)
+        return vouched

@@ -16,20 +16,23 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fetcher.errors import Contradiction, DiskFailed
-from fetcher.ledger import Ledger, Segment, SegmentState, Settled
-from fetcher.model import SETTLED, Outcome, RowState, Standing
+from fetcher.ledger import MIGRATIONS, Ledger, Segment, SegmentState, Settled
+from fetcher.model import CAME, MAIN, SETTLED, Outcome, RowState, Standing
+from fetcher.pieces import parts_of
 from fetcher.tally import Tally
 from fetcher.testing.clock import VirtualClock, run_virtual
 from fetcher.write.packing import PACKINGS
-from fetcher.write.segments import Layout, published_name
+from fetcher.write.segments import Layout, published_name, published_of
 from fetcher.write.writer import Writer
-from tests.write.long_rows import LongRows, make_long_rows, page_problem
+from tests.write.long_rows import Desk, LongRows, make_long_rows, page_problem
 from tests.write.mishaps import CRASHES, Kind, Mishap, is_faulty, make_mishaps
 from tests.write.power_loss import ModelDisk, PowerCut
+from tests.write.side_tables import TABLES, UNITS, SideDesk, stations_of, units_of
 from tests.write.small_jobs import Settings, Work, make_settings, make_work
 
 if sys.version_info >= (3, 14):
@@ -40,6 +43,7 @@ else:
 FOLDER = Path("out")
 STATE = FOLDER / ".fetcher"
 UNPACK: dict[str, Callable[[bytes], bytes]] = {"none": bytes, "gzip": gzip.decompress, "zstd": unpack_zstd}
+PREFIXES = tuple(f"{table}-" for table in (MAIN, *TABLES))
 UNSEEN = frozenset({"sync", "sync_folder", "commit", "committed"})
 """After these a reader sees what it saw before."""
 
@@ -98,6 +102,7 @@ class History:
     long: LongRows
     settings: Settings
     connection: sqlite3.Connection
+    tables: tuple[str, ...] = ()
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(1000.0))
     ledger_class: type[ModelLedger] = ModelLedger
     disk: ModelDisk = field(init=False)
@@ -113,7 +118,7 @@ class History:
 
     def __post_init__(self) -> None:
         self.disk = ModelDisk(self.before)
-        self.layout = Layout(FOLDER, STATE, self.disk)
+        self.layout = Layout(FOLDER, STATE, self.disk, self.tables)
 
     # What happens
 
@@ -140,10 +145,11 @@ class History:
 
     def plant_stranger(self) -> None:
         """Somebody puts a file where the next segment is to be published."""
-        top = max((segment.number for segment in self.segments()), default=0)
+        table = self.chance.choice((MAIN, *self.tables))
+        top = max((segment.number for segment in self.segments() if segment.table == table), default=0)
         suffix = PACKINGS[self.settings.compress].suffix
-        name = f"records-{top + self.chance.choice((0, 1, 1)):06}{suffix}"
-        if not name.startswith("records-000000") and name not in self.disk.names(FOLDER):
+        name = f"{table}-{top + self.chance.choice((0, 1, 1)):06}{suffix}"
+        if "-000000" not in name and name not in self.disk.names(FOLDER):
             self.strangers.add(name)
             self.disk.plant(FOLDER / name, STRANGER)
 
@@ -185,18 +191,19 @@ class History:
     async def feed(self, writer: Writer, ledger: Ledger) -> None:
         """Hand over what the ledger does not know as settled."""
         paged, paid = self.long.paged, self.long.paid
+        desk: Desk = SideDesk(writer, self.tables) if self.tables else writer
         keys = [work.outcome.row_key for work in self.work] + [row.key for row in paged]
         standings = ledger.standings(keys + [row.answer.row_key for row in paid])
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.feed_small(writer, standings))
+            group.create_task(self.feed_small(desk, standings))
             for row in paged:
-                group.create_task(row.feed(writer, standings.get(row.key), self.is_asked_again))
+                group.create_task(row.feed(desk, standings.get(row.key), self.is_asked_again))
         for bill in paid:
-            await bill.feed(writer, standings.get(bill.answer.row_key), lambda step: self.before(step, STATE))
+            await bill.feed(desk, standings.get(bill.answer.row_key), lambda step: self.before(step, STATE))
             self.must(bill.paid <= 1, f"{bill.answer.row_key}: paid twice")
         await writer.finish()
 
-    async def feed_small(self, writer: Writer, standings: Mapping[str, Standing]) -> None:
+    async def feed_small(self, desk: Desk, standings: Mapping[str, Standing]) -> None:
         """The rows that are answered at once."""
         for work in self.work:
             key = work.outcome.row_key
@@ -204,14 +211,14 @@ class History:
             if before and before.state in SETTLED:
                 if self.is_asked_again and work.revised:
                     await asyncio.sleep(work.pause_s)
-                    await writer.put(replace(work.revised, row_key=key, before=before))
+                    await desk.put(replace(work.revised, row_key=key, before=before))
                 continue
             await asyncio.sleep(work.pause_s)
             self.tried[key] += 1
             if self.tried[key] <= work.failures:
-                await writer.put(Outcome(key, RowState.GAVE_UP, "HTTP 503", attempts=8, before=before))
+                await desk.put(Outcome(key, RowState.GAVE_UP, "HTTP 503", attempts=8, before=before))
             else:
-                await writer.put(replace(work.outcome, before=before))
+                await desk.put(replace(work.outcome, before=before))
 
     def lose_power(self) -> None:
         """The machine goes off and on again."""
@@ -241,18 +248,18 @@ class History:
 
     def published(self) -> list[str]:
         """Names of record files."""
-        return [name for name in self.disk.names(FOLDER) if name.startswith("records-")]
+        return [name for name in self.disk.names(FOLDER) if name.startswith(PREFIXES)]
 
     def segments(self) -> list[Segment]:
         """What the ledger says."""
-        found = self.connection.execute("SELECT * FROM segments ORDER BY number")
+        found = self.connection.execute("SELECT * FROM segments ORDER BY table_name, number")
         return [Segment(number, SegmentState(state), *rest) for number, state, *rest in found]
 
     def look(self) -> None:
         """A reader, at any moment, sees complete files only, and each as it saw it before."""
         vanished = set(self.lasting)
         for name, content in self.disk.files(FOLDER):
-            if not name.startswith("records-") or name in self.strangers:
+            if not name.startswith(PREFIXES) or name in self.strangers:
                 continue
             vanished.discard(name)
             if name not in self.seen:
@@ -265,37 +272,55 @@ class History:
 
     def is_final(self, name: str, content: bytes) -> bool:
         """Whether the ledger sealed exactly these bytes under this name."""
-        return any(
-            published_name(segment) == name
-            and segment.state is not SegmentState.OPEN
-            and (len(content), hashlib.sha256(content).hexdigest()) == (segment.length, segment.sha256)
-            for segment in self.segments()
-        )
+        found = published_of(name, (MAIN, *self.tables))
+        query = "SELECT * FROM segments WHERE table_name = ? AND number = ? AND state != 'open'"
+        for number, state, *rest in self.connection.execute(query, found or ("", 0)):
+            segment = Segment(number, SegmentState(state), *rest)
+            told = (name, len(content), hashlib.sha256(content).hexdigest())
+            return told == (published_name(segment), segment.length, segment.sha256)
+        return False
 
     def vouched(self, segment: Segment) -> bytes:
         """The bytes of a segment that the ledger vouches for, wherever they lie now."""
-        published, growing = FOLDER / published_name(segment), STATE / f"{segment.number:06}.open"
+        published, growing = FOLDER / published_name(segment), self.layout.growing_path(segment)
         is_published = published.name in self.disk.names(FOLDER)
         self.must(is_published or segment.state is not SegmentState.PUBLISHED, f"{published}: published, and not there")
         self.must(is_published or growing.name in self.disk.names(STATE), f"{growing}: vouched for, and not there")
         content = self.disk.read(published if is_published else growing)[: segment.length]
         self.must(
             (len(content), hashlib.sha256(content).hexdigest()) == (segment.length, segment.sha256),
-            f"segment {segment.number}: its bytes are not those that the ledger vouches for",
+            f"{published}: its bytes are not those that the ledger vouches for",
         )
         return content
 
-    def check_vouched(self) -> None:
-        """The bytes vouched for hold the records of each row that is done, once, and no others."""
-        everything: list[bytes] = []
+    def check_vouched(self) -> dict[str, list[bytes]]:
+        """The bytes vouched for hold the records of each row that is done, once, and no others; returned by table."""
+        everything: dict[str, list[bytes]] = {table: [] for table in (MAIN, *self.tables)}
         for segment in self.segments():
             held = UNPACK[segment.packing](self.vouched(segment)).splitlines(keepends=True)
-            self.must(
-                len(held) == segment.records, f"segment {segment.number}: {len(held)} lines, not {segment.records}"
-            )
-            everything += held
-        self.check_ranges(everything)
-        lines = Counter(line for line in everything if line.startswith(b'{"row":"row-'))
+            told = f"{published_name(segment)}: {len(held)} lines, not {segment.records}"
+            self.must(len(held) == segment.records, told)
+            everything[segment.table] += held
+        for table, lines in everything.items():
+            self.check_ranges(table, lines)
+        self.check_pages(everything)
+        expected = self.expected_of_whole_rows()
+        self.check_lines(expected, everything[MAIN])
+        if "stations" in everything:
+            self.check_lines(Counter(stations_of(expected.elements())), everything["stations"])
+        if "units" in everything:
+            shown = Counter(self.newest("units", everything["units"]))
+            self.must(shown <= Counter(UNITS), f"units: shown are {shown}")
+        return everything
+
+    def check_lines(self, expected: Counter[bytes], everything: list[bytes]) -> None:
+        """Of the rows that are answered at once, a table holds exactly these."""
+        lines = Counter(line for line in everything if b'"row":"row-' in line)
+        self.must(lines <= expected, f"twice, or of rows that are not done: {list(lines - expected)[:3]}")
+        self.must(lines >= expected, f"lost: {list(expected - lines)[:3]}")
+
+    def expected_of_whole_rows(self) -> Counter[bytes]:
+        """The records of the main table, of all revisions, that rows which are answered at once must have."""
         found = self.connection.execute("SELECT key, state, revision, records, first_record FROM rows")
         rows = {key: rest for key, *rest in found}
         expected: Counter[bytes] = Counter()
@@ -305,42 +330,52 @@ class History:
                 expected.update(work.outcome.lines.splitlines(keepends=True))
             if revision > 1 and work.revised:
                 expected.update(work.revised.lines.splitlines(keepends=True))
-        self.must(lines <= expected, f"twice, or of rows that are not done: {list(lines - expected)[:3]}")
-        self.must(lines >= expected, f"lost: {list(expected - lines)[:3]}")
+        return expected
 
-    def check_ranges(self, lines: list[bytes]) -> None:
-        """Every record is a row's, a page's or superseded, and no two of these; pages hold what they should."""
-        query = """
-            SELECT first_record, records FROM rows WHERE first_record >= 0 AND records > 0
-            UNION ALL SELECT first_record, records FROM superseded
-            UNION ALL SELECT DISTINCT first_record, records FROM pieces WHERE records > 0
+    def check_ranges(self, table: str, lines: list[bytes]) -> None:
+        """Every record of a table is a row's, a page's or superseded, and no two of these."""
+        query = f"""
+            SELECT first_record, records FROM ({parts_of(table)})
+            WHERE first_record >= 0 AND records > 0 AND table_name = :table
+            UNION ALL SELECT first_record, records FROM superseded WHERE table_name = :table
+            UNION ALL SELECT DISTINCT first_record, records FROM pieces WHERE records > 0 AND table_name = :table
         """
-        taken = sorted(at for first, count in self.connection.execute(query) for at in range(first, first + count))
-        self.must(taken == list(range(len(lines))), f"{len(lines)} records, and accounted for are {taken}")
+        found = self.connection.execute(query, {"table": table})
+        taken = sorted(at for first, count in found for at in range(first, first + count))
+        self.must(taken == list(range(len(lines))), f"{table}: {len(lines)} records, and accounted for are {taken}")
+
+    def check_pages(self, everything: dict[str, list[bytes]]) -> None:
+        """The pages of a row hold what they should, and a reader sees those of the revision that stands."""
         columns = ("state", "revision", "digest", "position")
         rows = {key: rest for key, *rest in self.connection.execute(f"SELECT key, {', '.join(columns)} FROM rows")}
+        lines, newest = everything[MAIN], {table: self.newest(table, held) for table, held in everything.items()}
         for row in self.long.paged:
             pieces = self.connection.execute(
-                "SELECT revision, page, first_record, records FROM pieces WHERE row_key = ?", (row.key,)
+                "SELECT revision, page, first_record, records FROM pieces WHERE row_key = ? AND table_name = ?",
+                (row.key, MAIN),
             ).fetchall()
             if row.key in rows:
                 standing = dict(zip(columns, rows[row.key], strict=True))
                 self.must(not (problem := page_problem(row, standing, pieces, lines)), problem)
                 if standing["digest"]:
-                    shown = sorted(line for line in self.newest(lines) if b'"%s"' % row.key.encode() in line)
-                    self.must(shown == sorted(row.lines(standing["revision"])), f"{row.key}: shown are {shown}")
+                    own, mark = row.lines(standing["revision"]), b'"%s"' % row.key.encode()
+                    shown = sorted(line for line in newest[MAIN] if mark in line)
+                    self.must(shown == sorted(own), f"{row.key}: shown are {shown}")
+                    shown = sorted(line for line in newest.get("stations", ()) if mark in line)
+                    expected = sorted(stations_of(own)) if "stations" in newest else []
+                    self.must(shown == expected, f"{row.key}: stations shown are {shown}")
 
-    def newest(self, lines: list[bytes]) -> list[bytes]:
-        """What a reader sees who leaves out what was superseded."""
+    def newest(self, table: str, lines: list[bytes]) -> list[bytes]:
+        """What a reader sees of a table who leaves out what was superseded."""
         ledger = self.ledger_class(self)
         ledger._reader = self.connection
-        left_out = ledger.superseded(before=len(lines))
+        left_out = ledger.superseded(before=len(lines), table=table)
         gone = {at for first, count in left_out for at in range(first, first + count)}
         return [line for at, line in enumerate(lines) if at not in gone]
 
-    def check_latest(self, lines: list[bytes]) -> None:
+    def check_latest(self, everything: dict[str, list[bytes]]) -> None:
         """Whoever leaves out what was superseded reads each row as it answered last, and nothing else."""
-        newest = Counter(self.newest(lines))
+        newest = {table: Counter(self.newest(table, lines)) for table, lines in everything.items()}
         found = self.connection.execute("SELECT key, revision, state FROM rows")
         rows = {key: (revision, state) for key, revision, state in found}
         expected: Counter[bytes] = Counter()
@@ -353,7 +388,11 @@ class History:
         for bill in self.long.paid:
             if rows[bill.answer.row_key][1] in SETTLED:
                 expected.update(bill.answer.lines.splitlines(keepends=True))
-        self.must(newest == expected, f"read are {newest - expected}, missing are {expected - newest}")
+        units = {unit for key, (_, state) in rows.items() if state in CAME for unit in units_of(key)}
+        due = {MAIN: expected, "stations": Counter(stations_of(expected.elements())), "units": Counter(units)}
+        for table, read in newest.items():
+            told = f"{table}: read are {read - due[table]}, missing are {due[table] - read}"
+            self.must(read == due[table], told)
 
     def check_end(self) -> None:
         """After a run that ended well: every row settled, every segment published, nothing left over."""
@@ -375,18 +414,13 @@ class History:
             is_large = segment.packing == "none" and len(content) > limit.bytes
             self.must(not is_large or segment.records == 1, f"{name}: larger than a segment may be")
             self.must(limit.records is None or segment.records <= limit.records, f"{name}: too many records")
-        self.check_vouched()
-        self.check_rows(segments)
+        self.check_rows(self.check_vouched())
         self.check_summaries(segments)
 
-    def check_rows(self, segments: list[Segment]) -> None:
+    def check_rows(self, everything: dict[str, list[bytes]]) -> None:
         """The range of records that the ledger names for a row holds that row's newest records."""
-        lines = [
-            line
-            for segment in segments
-            for line in UNPACK[segment.packing](self.vouched(segment)).splitlines(keepends=True)
-        ]
-        self.check_latest(lines)
+        self.check_latest(everything)
+        lines = everything[MAIN]
         found = self.connection.execute("SELECT key, revision, first_record, records FROM rows WHERE key LIKE 'row-%'")
         for key, revision, first, records in found:
             work = next(work for work in self.work if work.outcome.row_key == key)
@@ -405,12 +439,21 @@ class History:
         self.must(set(listed) <= {"unknown"}, f"a failure is listed that is none: {listed}")
 
 
+@cache
+def new_ledger() -> sqlite3.Connection:
+    """A ledger that nothing was written to yet; to make one takes as long as a third of a history."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.executescript(f"{''.join(MIGRATIONS)} PRAGMA user_version = {len(MIGRATIONS)};")
+    return connection
+
+
 async def tell(story: History) -> None:
     """Mishaps, then a good run or two, then a last power cut."""
     loop: Any = asyncio.get_running_loop()
     loop.run_in_executor = run_at_once
     pages = sum(len(row.pages(1)) for row in story.long.paged if row.pause_s)
     groups = 1 + sum(work.pause_s > 0 for work in story.work) + pages + len(story.long.paid)
+    groups *= 1 + len(story.tables)
     for mishap in make_mishaps(story.chance, groups, is_faulty(story.seed)):
         await story.run(mishap)
         if mishap.kind is Kind.CUT or (mishap.kind not in CRASHES and story.chance.random() < 0.5):
@@ -442,8 +485,11 @@ def replay(seed: int, ledger_class: type[ModelLedger] = ModelLedger) -> History:
     chance = random.Random(seed)
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     try:
-        rows = make_work(chance), make_long_rows(chance)
-        story = History(seed, chance, *rows, make_settings(chance), connection, ledger_class=ledger_class)
+        new_ledger().backup(connection)
+        work, long = make_work(chance), make_long_rows(chance)
+        tables = TABLES[: max(0, seed // 4 % 4 - 1)]  # every other group of four seeds has one or two
+        work = work[: max(3, len(work) // 2)] if tables else work  # there is more to do for each of them
+        story = History(seed, chance, work, long, make_settings(chance), connection, tables, ledger_class=ledger_class)
         run_virtual(tell(story), story.clock)
     finally:
         connection.close()

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from fetcher.ledger import SegmentState
+from fetcher.model import MAIN
 from fetcher.write import rotation, segments, settling, whole, writer
-from fetcher.write.segments import GrowingSegment, Layout
+from fetcher.write.segments import GrowingSegment, Layout, published_of
+from fetcher.write.series import Series
 from tests.write.histories import FOLDER, STATE, ModelLedger
 from tests.write.planting import But, Plant, on
 from tests.write.power_loss import Change
+from tests.write.side_tables import TABLES
 
 
 def no_data_fsync(plant: Plant) -> None:
@@ -172,7 +175,8 @@ def published_over_a_file(plant: Plant) -> None:
             layout.disk.link(path, name)
 
         def size(path: Path) -> int | None:
-            is_waiting = layout.disk.size(STATE / f"{path.name[8:14]}.open") is not None
+            table, number = published_of(path.name, [MAIN, *TABLES]) or (MAIN, 0)
+            is_waiting = layout.disk.size(layout.open_path(number, table)) is not None
             return None if path.parent == FOLDER and is_waiting else layout.disk.size(path)
 
         return {"link": link, "size": size}
@@ -293,16 +297,15 @@ def number_used_again(plant: Plant) -> None:
     """The next number is that of the last segment."""
 
     def make(real: Any) -> Any:
-        async def enter(self: Any) -> Any:
+        async def carry_on(self: Any) -> None:
             await real(self)
             if self._next_number > 1 and self._growing is None:
                 plant.ran()
                 self._next_number -= 1
-            return self
 
-        return enter
+        return carry_on
 
-    plant.method(writer.Writer, "__aenter__", make)
+    plant.method(Series, "carry_on", make)
 
 
 def length_before_packing(plant: Plant) -> None:

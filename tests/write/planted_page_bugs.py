@@ -5,7 +5,8 @@ from typing import Any
 
 from fetcher import pieces
 from fetcher.ledger import LedgerView
-from fetcher.model import Outcome
+from fetcher.model import MAIN, Outcome
+from fetcher.pieces import Part
 from fetcher.write import settling, writer
 from tests.write.planting import Plant
 
@@ -45,9 +46,9 @@ def old_revision_kept(plant: Plant) -> None:
     """The last page has come, and the revision before stands as well."""
     real = pieces._supersede
 
-    def supersede(db: sqlite3.Connection, key: str, revision: int, by_revision: int, *, by_record: int) -> None:
+    def supersede(db: sqlite3.Connection, part: Part, revision: int, by_revision: int, *, by_record: int) -> None:
         if revision > by_revision:
-            real(db, key, revision, by_revision, by_record=by_record)
+            real(db, part, revision, by_revision, by_record=by_record)
         else:
             plant.ran()
 
@@ -58,9 +59,10 @@ def unfinished_revision_shown(plant: Plant) -> None:
     """Readers see the pages of a revision that has not come whole."""
 
     def make(_: Any) -> Any:
-        def superseded(self: Any, before: int) -> Any:
+        def superseded(self: Any, before: int, table: str = MAIN) -> Any:
             plant.ran()
-            return self._reader.execute("SELECT first_record, records FROM superseded ORDER BY 1").fetchall()
+            query = "SELECT first_record, records FROM superseded WHERE table_name = ? ORDER BY 1"
+            return self._reader.execute(query, (table,)).fetchall()
 
         return superseded
 
@@ -71,9 +73,9 @@ def reused_range_superseded(plant: Plant) -> None:
     """A page that answers as before is superseded with its old revision."""
     real = pieces._supersede
 
-    def supersede(db: sqlite3.Connection, key: str, revision: int, by_revision: int, *, by_record: int) -> None:
+    def supersede(db: sqlite3.Connection, part: Part, revision: int, by_revision: int, *, by_record: int) -> None:
         plant.ran()
-        real(db, key, revision, -1, by_record=by_record)
+        real(db, part, revision, -1, by_record=by_record)
 
     plant.of(pieces, "_supersede", supersede)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fetcher.write import segments, whole, writer
+from fetcher.write import batch, segments, series, whole, writer
 from fetcher.write.segments import GrowingSegment, Layout
 
 Ran = Callable[[], None]
@@ -44,14 +44,14 @@ class Plant:
         """A step of `segments` gets a disk on which the calls named are done otherwise."""
         real = getattr(segments, name)
 
-        def changed(layout: Layout, *rest: Any) -> Any:
-            return real(on(layout, **otherwise(layout)), *rest)
+        def changed(layout: Layout, *rest: Any, **named: Any) -> Any:
+            return real(on(layout, **otherwise(layout)), *rest, **named)
 
         self.function(name, changed)
 
     def function(self, name: str, changed: Any) -> None:
         """Replace a step of `segments`, for itself and for the writer."""
-        for module in (segments, whole, writer):
+        for module in (segments, series, batch, whole, writer):
             if hasattr(module, name):
                 self._monkeypatch.setattr(module, name, changed)
 

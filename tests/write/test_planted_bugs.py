@@ -9,12 +9,13 @@ import pytest
 from tests.write.histories import Violation, replay
 from tests.write.planted_bugs import BUGS
 from tests.write.planted_page_bugs import PAGE_BUGS
+from tests.write.planted_table_bugs import TABLE_BUGS
 from tests.write.planting import Plant
 
 HISTORIES = 600
 
 
-@pytest.mark.parametrize("bug", [*BUGS, *PAGE_BUGS], ids=lambda bug: bug.__name__)
+@pytest.mark.parametrize("bug", [*BUGS, *PAGE_BUGS, *TABLE_BUGS], ids=lambda bug: bug.__name__)
 def test_a_planted_bug_is_caught(bug, monkeypatch):
     """The histories fail, in a history in which the changed code ran."""
     runs = []

@@ -122,17 +122,20 @@ def test_the_manifest_names_published_files_only():
         Segment(2, SegmentState.PUBLISHED, "none", 40, 2, "cd", 2.0),
         Segment(3, SegmentState.SEALED, "none", 40, 4, "ef", 3.0),
         Segment(4, SegmentState.OPEN, "none", 40, 5, "01", 4.0),
+        Segment(1, SegmentState.PUBLISHED, "gzip", 50, 7, "23", 5.0, "stations"),
     ]
     made = manifest(segments)
     assert made.endswith(b"}\n")
     assert json.loads(made) == {
         "files": [
-            {"name": "records-000001.jsonl.zst", "bytes": 120, "records": 3, "sha256": "ab"},
-            {"name": "records-000002.jsonl", "bytes": 40, "records": 2, "sha256": "cd"},
+            {"name": "records-000001.jsonl.zst", "table": "records", "bytes": 120, "records": 3, "sha256": "ab"},
+            {"name": "records-000002.jsonl", "table": "records", "bytes": 40, "records": 2, "sha256": "cd"},
+            {"name": "stations-000001.jsonl.gz", "table": "stations", "bytes": 50, "records": 7, "sha256": "23"},
         ],
         "records": 5,
+        "tables": {"stations": 7},
     }
-    assert json.loads(manifest([])) == {"files": [], "records": 0}
+    assert json.loads(manifest([])) == {"files": [], "records": 0, "tables": {}}
 
 
 @given(st.text())
