@@ -315,6 +315,8 @@ def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
     own_process()
     with told_errors():
         report = run_job(job, options, watch(job.name, is_terminal()))
+        if report.parent:
+            tell(summary(report.parent))
         if report.stopped and not report.tally.settled_now:
             raise report.stopped
         tell(summary(report))

@@ -130,6 +130,11 @@ def may_repeat(fetch: Fetch) -> bool:
     return fetch.method in IDEMPOTENT or fetch.idempotency_key or fetch.on_unknown == "retry"
 
 
+def unread(errand: Errand, job: LoadedJob) -> Outcome:
+    """The outcome of a row that could not be read: nothing is asked for."""
+    return errand.outcome(RowState.QUARANTINED, reason=redacted(errand.row.fault, job.secrets))
+
+
 def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Outcome:
     """The outcome of a row that could not be done, to be taken up again where its page begins.
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -43,7 +43,8 @@ LONGEST_DRAIN_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a run ended. `stopped` is what ended it early, `signal` the signal's number (0 for none)."""
+    """How a run ended. `stopped` is what ended it early, `signal` the signal's number (0 for none). `parent` is that of
+    the job whose records are the rows of this one."""
 
     job: str
     folder: Path
@@ -51,6 +52,7 @@ class Report:
     elapsed_s: float
     stopped: FetcherError | None = None
     signal: int = 0
+    parent: "Report | None" = None
 
     @property
     def exit_code(self) -> int:
@@ -59,9 +61,10 @@ class Report:
             return 128 + self.signal
         if self.stopped:
             return self.stopped.exit_code
-        if self.tally.by_state()[RowState.WAITING] or not self.tally.is_read_whole:
+        before = self.parent.exit_code if self.parent else 0
+        if self.tally.by_state()[RowState.WAITING] or not self.tally.is_read_whole or before == TO_BE_CONTINUED:
             return TO_BE_CONTINUED
-        return SOME_ROWS_FAILED if self.tally.failed else 0
+        return SOME_ROWS_FAILED if self.tally.failed else before
 
 
 def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None = None) -> Report:
@@ -69,9 +72,21 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
 
     Raises `Busy` when another run holds the job's folder, `Contradiction` when its ledger and files disagree, and
     `JobError` when the job's parse part has changed and the options do not say what to do about it: nothing was sent
-    then. Whatever ends the run later is in the report.
+    then. Whatever ends the run later is in the report. The job whose records are its rows is run before it; where that
+    one ends early, this one is not begun.
     """
-    options = options or RunOptions()
+    options, began = options or RunOptions(), time.monotonic()
+    parent = None
+    if job.parent and not (options.reparse or options.only_failed):
+        parent = run(job.parent, RunOptions(for_s=options.for_s), watch)
+        if parent.stopped or parent.signal:
+            return Report(job.name, job.write.folder, Tally(), parent.elapsed_s, parent.stopped, parent.signal, parent)
+        options = options.after(time.monotonic() - began)
+    return replace(run_alone(job, options, watch), parent=parent)
+
+
+def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Report:
+    """Run a job over the rows that there are now."""
     layout, tally, began = layout_of(job), Tally(), time.monotonic()
     check_ledger_is_there(layout)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:

@@ -3,21 +3,39 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from fetcher.committed import published_lines
+from fetcher.errors import Fault, JobError
 from fetcher.job.fingerprints import fetch_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import LedgerView
 from fetcher.model import Row
-from fetcher.read.dates import date_rows
+from fetcher.read.rows import source_rows
+from fetcher.read.tables import Reading
+from fetcher.tabular.lines import UnreadableTable
 
 CHUNK_ROWS = 200
 """So many rows are looked up in the ledger at once."""
 
 
-def rows_of(job: LoadedJob, ledger: LedgerView, now: float) -> Iterator[Row]:
-    """The job's rows at a time (epoch seconds), under the keys that the ledger knows them by."""
+def rows_of(job: LoadedJob, ledger: LedgerView, now: float, reading: Reading | None = None) -> Iterator[Row]:
+    """The job's rows at a time (epoch seconds), under the keys that the ledger knows them by; `reading` counts what
+    is no row. Raises `JobError` where a table cannot be read."""
     generation = generation_of(ledger, fetch_fingerprint(job))
-    for row in date_rows(job.read.dates, datetime.fromtimestamp(now, UTC)):
-        yield row if generation == 1 else row._replace(key=f"{row.key}#{generation}")
+    try:
+        lines = lines_of(job.parent) if job.parent else ()
+        for row in source_rows(job.read, datetime.fromtimestamp(now, UTC), reading or Reading(), lines):
+            yield row if generation == 1 else row._replace(key=f"{row.key}#{generation}")
+    except UnreadableTable as error:
+        raise JobError(str(job.file), [Fault(0, 0, "read.table", str(error))]) from error
+
+
+def lines_of(parent: LoadedJob) -> Iterator[bytes]:
+    """The records of a job that stand now. Raises `JobError` where it has not been run."""
+    folder = parent.write.folder
+    if not (folder / ".fetcher" / "ledger.sqlite").is_file():
+        message = "has not been run yet: its records are the rows of the job that names it"
+        raise JobError(str(parent.file), [Fault(0, 0, "", message)])
+    return published_lines(folder, latest=True)
 
 
 def generation_of(ledger: LedgerView, fingerprint: str) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
-Value = str | int | float | bool | date | datetime | None
-"""What a slot of a template can be filled with."""
+Value = str | int | float | bool | date | datetime | list[object] | dict[str, object] | None
+"""What a slot of a template can be filled with. Lists and tables come from JSON, and read as JSON within text."""
 
 
 class Row(NamedTuple):
@@ -16,7 +16,8 @@ class Row(NamedTuple):
 
     A recent row is asked for again although it is settled: its answer may still change, or may not be there yet. So
     is a window that has grown: `first_day` and `last_day` (ordinals, 0 where the key says it all) are what it asks
-    about today.
+    about today. A line of a table that has a key of its own may change under it: then `first_day` is -1, and
+    `last_day` a digest of all it holds. A row with a `fault` could not be read.
     """
 
     key: str
@@ -24,6 +25,7 @@ class Row(NamedTuple):
     is_recent: bool = False
     first_day: int = 0
     last_day: int = 0
+    fault: str = ""
 
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})

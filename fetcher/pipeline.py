@@ -14,7 +14,7 @@ from itertools import islice
 
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.request import compose, with_idempotency_key
-from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed
+from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread
 from fetcher.errors import FetcherError, Incomplete, NotKept, Parked, RowError
 from fetcher.fetch.client import Fetched
 from fetcher.fetch.expectations import Meaning
@@ -24,6 +24,8 @@ from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Outcome, PageFacts, Request, Row, RowState
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after, look
+from fetcher.read.aside import aside
+from fetcher.read.tables import Reading
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.stations import Stations, Surroundings, open_stations
 from fetcher.tally import Tally
@@ -47,6 +49,9 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
     """
     job, seen = stations.job, set[bytes]()
     place: Place | None = errand.place
+    if errand.row.fault:
+        yield unread(errand, job)
+        return
     while place:
         try:
             step = await step_of(stations, errand, place, seen)
@@ -183,12 +188,13 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
         writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
         await stack.enter_async_context(writer)
         stations = await open_stations(job, around, writer.put_now, stack)
-        rows = rows_of(job, around.ledger, around.now())
+        reading = Reading()
+        rows = rows_of(job, around.ledger, around.now(), reading)
         problem: BaseExceptionGroup[FetcherError] | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.serve())
             try:
-                errands = errands_of(rows, options, job.fetch, around)
+                errands = errands_of(chunks_of(rows, job, around.tally, reading), options, job.fetch, around)
                 await until_set(around.stop, carry_all(errands, stations, writer, around), stations.end)
             except* FetcherError as error:
                 problem = error
@@ -261,12 +267,25 @@ def count_left(errand: Errand, tally: Tally, has_moved: bool) -> None:
         tally.settled_before[errand.before.state] += 1
 
 
+async def chunks_of(rows: Iterator[Row], job: LoadedJob, tally: Tally, reading: Reading) -> AsyncIterator[list[Row]]:
+    """The rows, so many at a time. A file may be slow, and a pipe may never give: both are waited for in a thread."""
+    is_file = bool(job.read.table or job.read.records)
+
+    def read() -> list[Row]:
+        return list(islice(rows, CHUNK_ROWS))
+
+    while chunk := await aside(read) if is_file else read():
+        tally.skipped = reading.skipped
+        yield chunk
+    tally.skipped = reading.skipped
+
+
 async def errands_of(
-    rows: Iterator[Row], options: RunOptions, fetch: Fetch, around: Surroundings
+    chunks: AsyncIterator[list[Row]], options: RunOptions, fetch: Fetch, around: Surroundings
 ) -> AsyncIterator[Errand]:
     """The rows that this run asks for, in order; the others are counted and left."""
     tally = around.tally
-    while chunk := list(islice(rows, CHUNK_ROWS)):
+    async for chunk in chunks:
         standings = around.ledger.standings([row.key for row in chunk])
         tally.rows_read += len(chunk)
         for row in chunk:

@@ -108,7 +108,7 @@ def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
         errands = []
         for row, standing in chunk:
             asked = verdict(row, standing, RunOptions(), now)
-            if asked in ASKED:
+            if asked in ASKED and not row.fault:
                 errands.append(errand_of(row, asked, standing, job.fetch))
         found.asked += len(errands)
         hits = hits_among(errands, job, now)

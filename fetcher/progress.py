@@ -87,6 +87,8 @@ def summary(report: Report) -> str:
         f"  {counted(tally.requests, 'request')} ({counted(tally.retries, 'retry', 'retries')}), "
         f"{counted(tally.cache_hits, 'answer')} from the cache",
     ]
+    if tally.skipped:
+        lines.append(f"  {counted(tally.skipped, 'line')} skipped: blank where read.table.require wants something")
     repeats = {"write.key": tally.repeats}
     repeats |= {f"write.tables.{table}.key": count for table, count in sorted(tally.side_repeats.items())}
     lines += [f"  {counted(count, 'repeat')} by {key}, not written again" for key, count in repeats.items() if count]

@@ -1,7 +1,7 @@
 """Which rows a run asks for, given where they stand. Pure."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fetcher.model import CAME, FAILED, SETTLED, Row, RowState, Standing
 
@@ -19,6 +19,10 @@ class RunOptions:
     reparse: bool = False
     as_is: bool = False
     for_s: float | None = None
+
+    def after(self, elapsed_s: float) -> "RunOptions":
+        """The same for what is left of the time."""
+        return self if self.for_s is None else replace(self, for_s=max(0.0, self.for_s - elapsed_s))
 
 
 PARSED = frozenset({RowState.DONE, RowState.EMPTY, RowState.QUARANTINED})
@@ -60,8 +64,12 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
 
 def asked_in_full(row: Row, standing: Standing) -> Verdict:
     """What a run that asks for everything does with a row whose time has come."""
-    has_grown = row.first_day < standing.first_day or row.last_day > standing.last_day
+    is_line = row.first_day < 0
+    has_grown = not is_line and (row.first_day < standing.first_day or row.last_day > standing.last_day)
+    has_changed = is_line and row.last_day != standing.last_day
     if (row.is_recent or has_grown) and standing.state is not RowState.DISCARDED:
         return Verdict.ASK_ANEW
+    if has_changed and standing.state is not RowState.DISCARDED:
+        return Verdict.ASK  # what its line asks now may have been asked before
     is_halfway = standing.position != "" and standing.state in CAME
     return Verdict.LEAVE_SETTLED if standing.state in SETTLED and not is_halfway else Verdict.ASK

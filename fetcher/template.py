@@ -1,16 +1,20 @@
 """Text with slots: `/v1/{station}?day={date:%Y-%m-%d}`. A slot is a name, and for dates a format; never code.
 
+A name is what a column of a table may be called: `{Review Text}`. A point in it is a point, and asks for no attribute.
+
 A job file may be written by a stranger, so nothing here looks up attributes, indexes or calls, and `str.format` is
 never used. pydantic is imported only when a model asks for this type's schema.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from fetcher.errors import Refused
 from fetcher.model import Value
@@ -22,15 +26,22 @@ if TYPE_CHECKING:
 
 # What Python documents for every platform; the others differ between C libraries.
 _DIRECTIVES = frozenset("aAbBcdfGHIjmMpSuUVwWxXyYzZ%")
+INSTANTS = ("epoch", "epoch_ms", "iso_utc")
+"""Formats of the moment at which a day begins in its time zone."""
 _BRACE = re.compile(r"[{}]")
+_NAME = re.compile(r"\w(?:[\w .-]*\w)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One `{name}` or `{name:%Y}`; `date_format` is empty where none was given."""
+    """One `{name}`, `{name:%Y}` or `{name:epoch}`; `date_format` is empty where none was given.
+
+    A day begins, for formats of moments, in the time zone `zone`.
+    """
 
     name: str
     date_format: str = ""
+    zone: str = "UTC"
 
     def __str__(self) -> str:
         return f"{{{self.name}:{self.date_format}}}" if self.date_format else f"{{{self.name}}}"
@@ -54,6 +65,24 @@ class Template:
         """The names to be filled, each once, in the order of the text."""
         return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, Slot)))
 
+    @property
+    def identity(self) -> str:
+        """The text, and the time zones that decide what it is filled with."""
+        return "@".join([self.text, *(slot.zone for slot in self._moments)])
+
+    @property
+    def tells_moments(self) -> bool:
+        """Whether what it is filled with depends on a time zone."""
+        return bool(self._moments)
+
+    @property
+    def _moments(self) -> list[Slot]:
+        return [part for part in self.parts if isinstance(part, Slot) and part.date_format in INSTANTS]
+
+    def in_zone(self, zone: str) -> Template:
+        """The same, days beginning at the midnights of a time zone."""
+        return replace(self, parts=tuple(replace(p, zone=zone) if isinstance(p, Slot) else p for p in self.parts))
+
     def fill(self, values: Mapping[str, Value]) -> Value:
         """The value of the only slot, with its type, where there is nothing else; text otherwise.
 
@@ -63,6 +92,8 @@ class Template:
             only = self.parts[0]
             if isinstance(only, Slot) and not only.date_format:
                 return self._value(only, values)
+            if isinstance(only, Slot) and only.date_format.startswith("epoch"):
+                return int(self.fill_text(values))
         return self.fill_text(values)
 
     def fill_text(self, values: Mapping[str, Value], encode: Callable[[str], str] | None = None) -> str:
@@ -88,7 +119,7 @@ class Template:
             return text_of(value)
         if not isinstance(value, date):
             raise Refused(f"{slot} in '{self.source}' needs a date, but '{slot.name}' is {type(value).__name__}")
-        return value.strftime(slot.date_format)
+        return instant_text(value, slot) if slot.date_format in INSTANTS else value.strftime(slot.date_format)
 
     def __str__(self) -> str:
         return self.source
@@ -118,15 +149,39 @@ def read_template(value: object) -> Template:
     return Template.parse(value)
 
 
-def text_of(value: str | int | float | bool | date | datetime) -> str:
-    """How a value reads inside text: dates in ISO 8601, booleans as true and false."""
+def text_of(value: Value) -> str:
+    """How a value reads inside text: dates in ISO 8601, booleans as true and false, nothing as nothing."""
     match value:
+        case None:
+            return ""
         case bool():
             return "true" if value else "false"
         case date():
             return value.isoformat()
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         case _:
             return str(value)
+
+
+def instant_text(value: date, slot: Slot) -> str:
+    """When a day begins, or a moment itself, as the slot wants it; a midnight that the clocks skip or repeat is the
+    first that there is (PEP 495)."""
+    day = value if isinstance(value, datetime) else datetime.combine(value, time.min)
+    moment = day if day.tzinfo else day.replace(tzinfo=ZoneInfo(slot.zone))
+    if slot.date_format == "iso_utc":
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(int(moment.timestamp() * (1000 if slot.date_format == "epoch_ms" else 1)))
+
+
+def listed_instants() -> str:
+    """`{date:epoch}, {date:epoch_ms}, ...`"""
+    return ", ".join(f"{{date:{name}}}" for name in INSTANTS)
+
+
+def can_be_slot(name: str) -> bool:
+    """Whether a template can ask for a value of this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def escape_braces(text: str) -> str:
@@ -166,10 +221,16 @@ def _slot(inside: str, column: int) -> Slot:
         raise ValueError(f"{where} names nothing; a slot is a name, such as {{date}}")
     if "!" in name:
         raise ValueError(f"{where} has a conversion; a slot is a name, such as {{date}}")
-    if not name.isidentifier():
-        raise ValueError(f"{where} is not a slot: only a name goes there, no attributes, indexes or calls")
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{where} is not a slot: only a name goes there, of letters, digits, '_', '-', '.' and blanks inside"
+        )
+    if date_format in INSTANTS:
+        return Slot(name, date_format)
     if colon and not date_format.startswith("%"):
-        raise ValueError(f"{where} has a format that is not a date's; only such as {{date:%Y-%m-%d}} is known")
+        raise ValueError(
+            f"{where} has a format that is not a date's; such as {{date:%Y-%m-%d}} and {listed_instants()} are known"
+        )
     for directive in re.findall(r"%(.?)", date_format, re.DOTALL):
         if directive not in _DIRECTIVES or not directive:
             raise ValueError(f"{where} has the unknown date format '%{directive}'; %Y, %m, %d, %H, %M and %S are known")

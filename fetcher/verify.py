@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fetcher.committed import segment_lines
 from fetcher.errors import Contradiction
-from fetcher.export import segment_lines
 from fetcher.fetch.calendars import period_of
 from fetcher.fetch.request_log import logs, sent_in
 from fetcher.job.load import LoadedJob

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fetcher import read_records
+from fetcher.committed import published_lines, without
 from fetcher.errors import Busy, Contradiction
-from fetcher.export import published_lines, without
 from fetcher.ledger import Ledger, Segment, SegmentState
 from fetcher.model import Outcome, RowState
 from fetcher.tally import Tally

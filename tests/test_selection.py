@@ -140,3 +140,19 @@ def test_a_window_that_has_grown_is_asked_for_anew():
     assert verdict(window, asked, PLAIN, NOW) is Verdict.LEAVE_SETTLED
     assert verdict(window, asked._replace(first_day=5, last_day=20), PLAIN, NOW) is Verdict.LEAVE_SETTLED
     assert verdict(window, Standing(RowState.DISCARDED), PLAIN, NOW) is Verdict.LEAVE_SETTLED
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "found"),
+    [
+        (RowState.DONE, 4, Verdict.ASK),
+        (RowState.REFUSED, 4, Verdict.ASK),
+        (RowState.DISCARDED, 4, Verdict.LEAVE_SETTLED),
+        (RowState.DONE, 5, Verdict.LEAVE_SETTLED),
+    ],
+)
+def test_a_line_is_asked_again_when_it_changes_under_its_key(state, known, found):
+    """Larger or smaller, a digest is no day; what a person has given up stays so."""
+    row = Row("key", {}, first_day=-1, last_day=5)
+    for other in (known, 2 * row.last_day - known):
+        assert verdict(row, Standing(state, first_day=-1, last_day=other), RunOptions(), 0.0) is found

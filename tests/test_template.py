@@ -4,6 +4,7 @@ import subprocess
 import sys
 from datetime import date, datetime
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from fetcher.errors import Refused
-from fetcher.template import Slot, Template, escape_braces
+from fetcher.model import Value
+from fetcher.template import Slot, Template, can_be_slot, escape_braces
 
 values = st.one_of(st.text(), st.integers(), st.booleans(), st.dates(), st.datetimes(), st.none())
 
@@ -95,6 +97,47 @@ def test_what_a_message_shows_is_the_source_and_never_the_text():
     assert template == Template.parse("Bearer hunter2 {x}")
 
 
+@pytest.mark.parametrize("name", ["Review Text", "0", "a.b", "x-y", "größe", "2024 e.V", "_"])
+def test_a_slot_is_named_as_a_column_is(name):
+    """Letters, digits, '_', '-', '.' and blanks inside; a point asks for no attribute."""
+    template = Template.parse(f"<{{{name}}}>")
+    assert template.slots == (name,)
+    assert template.fill({name: "x"}) == "<x>"
+    assert can_be_slot(name)
+
+
+@pytest.mark.parametrize(
+    ("slot", "zone", "value", "filled"),
+    [
+        ("{d:epoch}", "UTC", date(2024, 1, 1), 1704067200),
+        ("{d:epoch_ms}", "UTC", date(2024, 1, 1), 1704067200000),
+        ("at {d:epoch}", "UTC", date(2024, 1, 1), "at 1704067200"),
+        ("{d:iso_utc}", "Asia/Singapore", date(2024, 1, 1), "2023-12-31T16:00:00Z"),
+        ("{d:iso_utc}", "Europe/Berlin", date(2024, 3, 31), "2024-03-30T23:00:00Z"),
+        ("{d:iso_utc}", "Europe/Berlin", date(2024, 4, 1), "2024-03-31T22:00:00Z"),
+        ("{d:iso_utc}", "Asia/Beirut", date(2024, 3, 31), "2024-03-30T22:00:00Z"),  # there is no midnight that day
+        ("{d:iso_utc}", "America/Havana", date(2024, 11, 3), "2024-11-03T04:00:00Z"),  # there are two
+        ("{d:iso_utc}", "UTC", datetime(2024, 1, 1, 6, tzinfo=ZoneInfo("Asia/Singapore")), "2023-12-31T22:00:00Z"),
+    ],
+)
+def test_a_day_begins_at_the_midnight_of_its_zone(slot, zone, value, filled):
+    """As seconds or milliseconds since 1970, which are numbers where they stand alone, or in UTC."""
+    assert Template.parse(slot).in_zone(zone).fill({"d": value}) == filled
+
+
+def test_only_dates_have_moments():
+    """Text is no date, whatever it looks like."""
+    with pytest.raises(Refused, match="needs a date, but 'd' is str"):
+        Template.parse("{d:epoch}").fill({"d": "2024-01-01"})
+
+
+def test_lists_and_tables_read_as_json():
+    """What JSON holds in itself keeps its shape alone, and reads as JSON within text."""
+    row: dict[str, Value] = {"tags": ["a", {"b": None}]}
+    assert Template.parse("{tags}").fill(row) == ["a", {"b": None}]
+    assert Template.parse("-{tags}").fill(row) == '-["a",{"b":null}]'
+
+
 def test_only_filled_values_are_encoded():
     """A path's own slashes stay; a slash in a value becomes %2F and cannot add a level."""
     template = Template.parse("/v1/{station}/x y")
@@ -104,10 +147,11 @@ def test_only_filled_values_are_encoded():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("/{date.year}", "column 2: '{date.year}' is not a slot: only a name"),
-        ("{row[0]}", "column 1: '{row[0]}' is not a slot"),
+        ("/{row[0]}", "column 2: '{row[0]}' is not a slot: only a name"),
+        ("{.x}", "column 1: '{.x}' is not a slot"),
+        ("{x-}", "column 1: '{x-}' is not a slot"),
+        ("{a\tb}", "column 1: '{a\tb}' is not a slot"),
         ("{open('x')}", "column 1: '{open('x')}' is not a slot"),
-        ("{0}", "column 1: '{0}' is not a slot"),
         ("{ date }", "column 1: '{ date }' is not a slot"),
         ("{x!r}", "column 1: '{x!r}' has a conversion"),
         ("{x:>10}", "column 1: '{x:>10}' has a format that is not a date's"),
@@ -135,7 +179,7 @@ def test_a_template_is_a_field_of_a_model():
     assert Model.model_validate({"url": "/{x}"}).url == Template.parse("/{x}")
     assert Model.model_json_schema()["properties"]["url"]["type"] == "string"
     assert Model.model_validate({"url": "/{x}"}).model_dump_json() == '{"url":"/{x}"}'
-    for wrong in ("{x.y}", 5):
+    for wrong in ("{x[y]}", 5):
         with pytest.raises(ValidationError):
             Model.model_validate({"url": wrong})
 

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from fetcher.job.load import LoadedJob as LoadedJob
     from fetcher.job.load import load_job as load_job
     from fetcher.job.parse import Parse as Parse
+    from fetcher.job.read import Dates as Dates
+    from fetcher.job.read import Read as Read
     from fetcher.job.schema import job_schema as job_schema
     from fetcher.job.sections import CacheSection as CacheSection
-    from fetcher.job.sections import Dates, Fetch, Job, Limits, Read, Retries
+    from fetcher.job.sections import Fetch, Job, Limits, Retries
     from fetcher.job.write import Rotate as Rotate
     from fetcher.job.write import Write as Write
 
@@ -22,7 +24,8 @@ _HOMES = {
     **dict.fromkeys(("fetch_fingerprint", "parse_fingerprint"), "fingerprints"),
     **dict.fromkeys(("LoadedJob", "load_job"), "load"),
     "job_schema": "schema",
-    **dict.fromkeys(("Job", "Read", "Dates", "Fetch", "Limits", "Retries", "CacheSection"), "sections"),
+    **dict.fromkeys(("Job", "Fetch", "Limits", "Retries", "CacheSection"), "sections"),
+    **dict.fromkeys(("Read", "Dates"), "read"),
     **dict.fromkeys(("Write", "Rotate"), "write"),
     "Parse": "parse",
 }

@@ -1,71 +1,55 @@
 """Rules between keys. They look at the tree rather than the models, so that a fault in one key hides none here."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from fetcher.job.days import order_fault, parse_day, parse_step
-from fetcher.job.fields import has_slot
+from fetcher.job.days import order_fault, parse_day
+from fetcher.job.offers import Offers, offers_of
 from fetcher.job.places import KeyPath
+from fetcher.job.templated import table_at, templates
 from fetcher.job.units import parse_rate
 from fetcher.job.values import one_of_fault
 from fetcher.job.wording import guess, listed
-from fetcher.template import Template
 
 _DEFAULT_LAST_DAY = "yesterday"
-_DEFAULT_STEP = "1 day"
+MOST_SHOWN = 20
 
 
-def rule_faults(tree: Mapping[str, object]) -> list[tuple[KeyPath, str]]:
-    """(key path, message) of each broken rule; parts of the tree that cannot be read are passed over."""
-    return [*_slot_faults(tree), *_choice_faults(tree), *_order_faults(tree), *_cost_faults(tree)]
+def rule_faults(tree: Mapping[str, object], folder: Path) -> list[tuple[KeyPath, str]]:
+    """(key path, message) of each broken rule; parts of the tree that cannot be read are passed over.
+
+    Tables, whose paths are relative to `folder`, are opened, to see which columns they have.
+    """
+    offers = offers_of(table_at(tree, "read"), folder)
+    return [
+        *offers.faults,
+        *_slot_faults(tree, offers),
+        *_choice_faults(tree),
+        *_order_faults(tree),
+        *_cost_faults(tree),
+    ]
 
 
-def _slot_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
-    dates = _table(_table(tree, "read"), "dates")
-    step = dates.get("every", _DEFAULT_STEP)
-    try:
-        offered = ["date"] if parse_step(step) == 1 else ["start", "end"]
-        because = f"because read.dates.every is '{step}'"
-    except ValueError:
-        offered = ["date", "start", "end"]
-        because = "from read.dates"
-    for path, template in _templates(tree):
+def _slot_faults(tree: Mapping[str, object], offers: Offers) -> Iterator[tuple[KeyPath, str]]:
+    if not offers.are_known:
+        return
+    for path, template in templates(tree):
         for name in template.slots:
-            if name not in offered:
-                meant = guess(name, offered)
-                hint = f"; did you mean '{{{meant}}}'?" if meant else ""
-                filled = listed(f"{{{slot}}}" for slot in offered)
-                yield path, f"nothing fills {{{name}}}: the rows offer {filled} {because}{hint}"
+            if name not in offers.names:
+                yield path, f"nothing fills {{{name}}}: the rows offer {_told(offers)}{_slot_hint(name, offers)}"
 
 
-def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]:
-    fetch = _table(tree, "fetch")
-    entries: list[tuple[KeyPath, object]] = [(("fetch", "url"), fetch.get("url"))]
-    entries.append((("fetch", "limits", "cost"), _table(fetch, "limits").get("cost")))
-    for section in ("query", "headers"):
-        entries += [(("fetch", section, key), value) for key, value in _table(fetch, section).items()]
-    for body in ("json", "form", "multipart", "text"):
-        entries += _leaves(fetch.get(body), ("fetch", body))
-    entries += _leaves(_table(fetch, "graphql").get("variables"), ("fetch", "graphql", "variables"))
-    fields = _table(_table(tree, "parse"), "fields")
-    entries += [(("parse", "fields", key), value) for key, value in fields.items() if has_slot(value)]
-    for path, value in entries:
-        if isinstance(value, Template):
-            yield path, value
-        elif isinstance(value, str):
-            try:
-                yield path, Template.parse(value)
-            except ValueError:
-                continue
+def _told(offers: Offers) -> str:
+    shown = [f"{{{name}}}" for name in offers.names[:MOST_SHOWN]]
+    more = [f"{len(offers.names) - MOST_SHOWN} more"] if len(offers.names) > MOST_SHOWN else []
+    return f"{listed([*shown, *more])} {offers.because}"
 
 
-def _leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
-    """What is neither table nor list, under its path."""
-    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if below is None:
-        yield path, value
-    else:
-        for key, item in below:
-            yield from _leaves(item, (*path, key))
+def _slot_hint(name: str, offers: Offers) -> str:
+    if name.partition(".")[0] in offers.names:
+        return "; a slot has no attributes"
+    meant = guess(name, offers.names)
+    return f"; did you mean '{{{meant}}}'?" if meant else ""
 
 
 def _choice_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
@@ -79,7 +63,7 @@ def _format(parse: Mapping[str, object]) -> object:
 
 
 def _order_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
-    dates = _table(_table(tree, "read"), "dates")
+    dates = table_at(table_at(tree, "read"), "dates")
     try:
         fault = order_fault(parse_day(dates.get("from")), parse_day(dates.get("to", _DEFAULT_LAST_DAY)))
     except ValueError:
@@ -89,7 +73,7 @@ def _order_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _cost_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
-    limits = _table(_table(tree, "fetch"), "limits")
+    limits = table_at(table_at(tree, "fetch"), "limits")
     cost, rates = limits.get("cost"), limits.get("rate", ())
     for written in rates if isinstance(rates, list) else [rates]:
         try:
@@ -98,8 +82,3 @@ def _cost_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
             continue
         if isinstance(cost, int) and cost > rate.starts:
             yield ("fetch", "limits", "cost"), f"is more than a whole window of the rate '{written}' allows"
-
-
-def _table(tree: Mapping[str, object], key: str) -> Mapping[str, object]:
-    table = tree.get(key)
-    return table if isinstance(table, dict) else {}

@@ -15,7 +15,7 @@ TYPES = (
     *("epoch_s", "epoch_ms", "to_epoch_s", "to_epoch_ms"),
 )
 _UP = re.compile(r"\s*(\^+)\s*\.?(.*)", re.DOTALL)
-_SLOT = re.compile(r"\{[^\W\d]\w*(?::%[^{}]*)?\}")
+_SLOT = re.compile(r"\{\w(?:[\w .-]*\w)?(?::(?:%[^{}]*|epoch|epoch_ms|iso_utc))?\}")
 _A_PATH = "a path such as 'readings[0].value' or '^.timestamp'"
 
 

@@ -40,9 +40,11 @@ def fetch_fingerprint(job: LoadedJob) -> str:
     return _digest(
         {
             **{name: value for name, value in later.items() if value is not None},
-            "path": urlsplit(fetch.base_url).path + redacted(fetch.url.text, secrets),
+            "path": urlsplit(fetch.base_url).path + redacted(fetch.url.identity, secrets),
             "query": {key: _plain(value, secrets) for key, value in fetch.query.items()},
-            "headers": sorted((name.lower(), redacted(value.text, secrets)) for name, value in fetch.headers.items()),
+            "headers": sorted(
+                (name.lower(), redacted(value.identity, secrets)) for name, value in fetch.headers.items()
+            ),
         }
     )
 
@@ -121,7 +123,7 @@ def _plain(value: object, secrets: frozenset[str]) -> object:
     """JSON keeps the text "1", the number 1 and true apart."""
     match value:
         case Template():
-            return redacted(value.text, secrets)
+            return redacted(value.identity, secrets)
         case BaseModel():
             return _plain(dict(value), secrets)
         case dict():

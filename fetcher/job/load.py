@@ -17,15 +17,20 @@ from fetcher.job.faults import Origins, distinct, model_faults
 from fetcher.job.overrides import apply_overrides
 from fetcher.job.parse import Parse
 from fetcher.job.places import KeyPath
-from fetcher.job.sections import Fetch, Job, Read
+from fetcher.job.read import Read
+from fetcher.job.sections import Fetch, Job
+from fetcher.job.templated import set_zone
 from fetcher.job.variables import Variables
 from fetcher.job.write import Write
 from fetcher.redaction import redacted
 
+PARENT: KeyPath = ("read", "records", "job")
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
-    """A job that can run. All paths are absolute; `secrets` are the texts that must never be written anywhere."""
+    """A job that can run. All paths are absolute; `secrets` are the texts that must never be written anywhere, those of
+    its `parent` included: the job whose records are its rows."""
 
     file: Path
     name: str
@@ -35,6 +40,7 @@ class LoadedJob:
     write: Write
     annotate: tuple[AnnotateSection, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    parent: "LoadedJob | None" = None
 
     @property
     def folder(self) -> Path:
@@ -42,8 +48,11 @@ class LoadedJob:
         return self.file.parent
 
 
-def load_job(path: str | Path, environ: Mapping[str, str], overrides: Sequence[str] = ()) -> LoadedJob:
-    """Read and check a job file; `overrides` are `KEY=VALUE`, the value as TOML.
+def load_job(
+    path: str | Path, environ: Mapping[str, str], overrides: Sequence[str] = (), children: tuple[Path, ...] = ()
+) -> LoadedJob:
+    """Read and check a job file; `overrides` are `KEY=VALUE`, the value as TOML. `children` are the jobs that read the
+    records of this one.
 
     Raises JobError with every fault that can be known without a request, in file order.
     """
@@ -56,11 +65,31 @@ def load_job(path: str | Path, environ: Mapping[str, str], overrides: Sequence[s
     tree = variables.fill(document.tree)
     assert isinstance(tree, dict)
     job, found = _checked(tree, file.parent, variables)
+    parent = None
+    if job and job.read.records:
+        parent, message = _parent_of(job, environ, (*children, file.resolve()))
+        found += [(PARENT, message)] if message else []
     faults += [origins.fault(where, redacted(message, variables.secrets)) for where, message in found]
     if job is None or faults:
         raise JobError(str(path), faults)
+    secrets = frozenset(variables.secrets) | (parent.secrets if parent else frozenset())
     parts = (job.read, job.fetch, job.parse, job.write, job.annotate)
-    return LoadedJob(file, job.name, *parts, secrets=frozenset(variables.secrets))
+    return LoadedJob(file, job.name, *parts, secrets=secrets, parent=parent)
+
+
+def _parent_of(job: Job, environ: Mapping[str, str], children: tuple[Path, ...]) -> tuple[LoadedJob | None, str]:
+    """The job whose records are the rows of this one, or what is wrong with it."""
+    assert job.read.records
+    path = job.read.records.job
+    if path.resolve() in children:
+        return None, f"'{path.name}' reads records of this job itself, so neither can begin"
+    try:
+        parent = load_job(path, environ, (), children)
+    except JobError as error:
+        return None, f"'{path.name}' cannot be run: {error}"
+    if parent.write.folder == job.write.folder:
+        return None, f"'{path.name}' writes into the folder of this job; expected folders of their own"
+    return parent, ""
 
 
 def _checked(
@@ -68,7 +97,8 @@ def _checked(
 ) -> tuple[Job | None, list[tuple[KeyPath, str]]]:
     """The job where it is valid, and all that is wrong where it is not."""
     job = None
-    found = rule_faults(tree)
+    set_zone(tree)
+    found = rule_faults(tree, folder)
     try:
         job = Job.model_validate(tree, context={"folder": folder})
     except ValidationError as error:

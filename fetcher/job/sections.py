@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_v
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.batch import Batch
 from fetcher.job.bodies import Bodies
-from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
+from fetcher.job.days import TimezoneText
 from fetcher.job.entries import (
     BaseUrl,
     Cost,
@@ -30,43 +30,10 @@ from fetcher.job.kinds import number, whole_number
 from fetcher.job.pages import Pages
 from fetcher.job.parse import Parse
 from fetcher.job.poll import Poll
+from fetcher.job.read import Read
 from fetcher.job.section import Section, written
 from fetcher.job.units import duration_between, size_between
 from fetcher.job.write import Write
-
-
-class Dates(Section):
-    """One row a day, or a window of days, from a first to a last day."""
-
-    from_: DayText = Field(
-        alias="from",
-        description="First day: a date such as '2024-01-01', 'today', 'yesterday', or '-100 days'.",
-    )
-    to: DayText = written("yesterday", "Last day, included: a date, 'today', 'yesterday', or '-100 days'.")
-    every: StepText = written(
-        "1 day", "Length of a step. '1 day' fills {date}; a longer one fills {start} and {end}, both included."
-    )
-    timezone: TimezoneText = written("UTC", "Time zone in which 'today' begins, such as 'Asia/Singapore'.")
-
-    lookback: StepText | None = Field(
-        default=None,
-        description="Ask again, at each run, for the days less than this long ago: '3 days'. For feeds that correct.",
-    )
-    order: Literal["oldest", "newest"] = Field(
-        default="oldest", description="Which rows are asked for first, 'oldest' or 'newest'."
-    )
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if fault := order_fault(self.from_, self.to):
-            raise ValueError(fault)
-        return self
-
-
-class Read(Section):
-    """Where the rows come from: what to ask about."""
-
-    dates: Dates = Field(description="A range of days: one request for each day, or for each window of days.")
 
 
 class Budget(Section):

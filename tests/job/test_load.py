@@ -10,6 +10,7 @@ from fetcher.errors import JobError
 from fetcher.job import load_job
 from fetcher.job.days import DayOffset
 from fetcher.job.functions import FunctionRef
+from fetcher.job.steps import Step
 from fetcher.job.units import Rate
 from fetcher.template import Template
 
@@ -49,8 +50,8 @@ def test_all_faults_are_reported_at_once_with_their_places(faults_of):
         "got 'Asia/Singapor'; did you mean 'Asia/Singapore'?",
         "job.toml:8:2 fetch.url: this key is required and missing",
         "job.toml:9:1 fetch.base_url: expected an address such as 'https://api.example.org', got 'ftp://example.org'",
-        "job.toml:10:11 fetch.query.day: nothing fills {dat}: the rows offer {date} because read.dates.every is "
-        "'1 day'; did you mean '{date}'?",
+        "job.toml:10:11 fetch.query.day: nothing fills {dat}: the rows offer {date} and {until} because "
+        "read.dates.every is '1 day'; did you mean '{date}'?",
         "job.toml:13:1 fetch.limits.rat: unknown key; did you mean 'rate'?",
         "job.toml:14:1 fetch.limits.concurrency: expected a whole number from 1 to 1000, got 'many'",
     ]
@@ -64,7 +65,7 @@ def test_a_good_file_becomes_one_object_with_absolute_paths(load, tmp_path):
     assert job.folder == tmp_path / "configs"
     assert job.write.folder == tmp_path / "data"
     dates = job.read.dates
-    assert (dates.from_, dates.to, dates.every, dates.timezone) == (date(2024, 1, 1), DayOffset(-1), 1, "UTC")
+    assert (dates.from_, dates.to, dates.every, dates.timezone) == (date(2024, 1, 1), DayOffset(-1), Step(1), "UTC")
     assert job.fetch.query == {"date": Template.parse("{date}")}
     assert (job.fetch.timeout, job.fetch.max_body, job.fetch.cache.keep) == (30.0, 64_000_000, "forever")
     limits, retries = job.fetch.limits, job.fetch.retries
@@ -134,14 +135,20 @@ def test_a_single_rate_needs_no_list(load):
         ('fetch.url="//evil.example"', "expected a path that starts with one '/'"),
         ('fetch.url="{date}"', "expected a path that starts with one '/'"),
         ('fetch.url="/a b"', "expected a path without spaces"),
-        ('fetch.url="/{date.year}"', "column 2: '{date.year}' is not a slot"),
+        (
+            'fetch.url="/{date.year}"',
+            "because read.dates.every is '1 day'; a slot has no attributes",
+        ),
         ("fetch.query.x=[1]", "expected text, a number, true or false, got a list"),
         ("fetch.query.x=inf", "expected text, a number, true or false, got inf"),
         (r'fetch.headers.A="a\nb"', "expected text without line breaks"),
         ('fetch.headers."A B"="x"', 'fetch.headers."A B": expected a header\'s name'),
         ('fetch.headers={Accept="a", accept="b"}', "the header 'accept' is given twice"),
-        ('read.dates.every="1 week"', "expected whole days from '1 day'"),
-        ('read.dates.every="0 days"', "expected whole days from '1 day'"),
+        ('read.dates.every="1 week"', "expected a step such as '1 day'"),
+        ('read.dates.every="5 h"', "expected hours that part a day evenly, such as '6 h'"),
+        ('read.dates.every="5000 days"', "expected at most '3660 days'"),
+        ('read.dates.every="101 years"', "expected at most '1200 months'"),
+        ('read.dates.every="0 days"', "expected a step such as '1 day'"),
         ('read.dates.to="2023-01-01"', "read.dates: 'from' is after 'to'"),
         ('read.dates.from="tomorrow"', "got 'tomorrow'"),
         ("read.dates.from=2024-01-01T00:00:00", "got 2024-01-01T00:00:00"),
@@ -151,7 +158,7 @@ def test_a_single_rate_needs_no_list(load):
         ('parse.records="items["', "which is not JMESPath"),
         ('parse.records="a[].lenght(@)"', "JMESPath has no function lenght"),
         ("fetch.url=true", "expected text in quotes, got true"),
-        ("read={}", "read.dates: this section is missing"),
+        ("read={}", "read: expected 'dates', 'table', 'values' or 'records': where do the rows come from?"),
         ('write.folder="circle/a"', "cannot be reached"),
         ('write.folder="~/data"', "write ${HOME}"),
         ('write.folder="job.toml"', "which is a file"),
@@ -194,9 +201,11 @@ def test_a_date_of_toml_is_a_date_too(load):
 def test_a_longer_step_offers_start_and_end(load, faults_of):
     """{date} is a row's only where a row is a day."""
     weekly = ('from = "2024-01-01"', 'from = "2024-01-01"\nevery = "7 days"')
-    assert load(weekly, ("{date}", "{start}/{end}")).read.dates.every == 7
+    assert load(weekly, ("{date}", "{start}/{end}")).read.dates.every == Step(7)
     (line,) = faults_of(weekly)
-    assert "nothing fills {date}: the rows offer {start} and {end} because read.dates.every is '7 days'" in line
+    assert (
+        "nothing fills {date}: the rows offer {start}, {end} and {until} because read.dates.every is '7 days'" in line
+    )
 
 
 def test_missing_sections_are_faults_at_the_top(faults_of):

@@ -70,7 +70,7 @@ def test_a_fault_of_another_key_does_not_show_a_secret_either(faults_of):
     """The step of the days is named where a slot does not fit it; a secret step is not."""
     every = ('from = "2024-01-01"', 'from = "2024-01-01"\nevery = "${secret:STEP}"')
     (line,) = faults_of(every, environ={"STEP": "7 days"})
-    assert line.endswith("the rows offer {start} and {end} because read.dates.every is '***'")
+    assert line.endswith("the rows offer {start}, {end} and {until} because read.dates.every is '***'")
 
 
 @given(st.text(), st.sampled_from([("fetch", "url"), ("fetch", "query", "a"), ("fetch", "headers", "a")]))

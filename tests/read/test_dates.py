@@ -6,8 +6,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from fetcher.job.days import DayOffset
-from fetcher.job.sections import Dates
+from fetcher.job.read import Dates
 from fetcher.read.dates import calendar_day, date_rows
+from fetcher.template import Template
 
 NOON = datetime(2024, 3, 15, 12, tzinfo=UTC)
 DAYS = st.dates()
@@ -28,9 +29,9 @@ def test_both_ends_are_included():
     made = rows("2024-02-28", "2024-03-01")
     assert [row.key for row in made] == ["2024-02-28", "2024-02-29", "2024-03-01"]
     assert [row.values for row in made] == [
-        {"date": date(2024, 2, 28)},
-        {"date": date(2024, 2, 29)},
-        {"date": date(2024, 3, 1)},
+        {"date": date(2024, 2, 28), "until": date(2024, 2, 29)},
+        {"date": date(2024, 2, 29), "until": date(2024, 3, 1)},
+        {"date": date(2024, 3, 1), "until": date(2024, 3, 2)},
     ]
 
 
@@ -205,3 +206,63 @@ def test_newest_first_is_the_same_rows_the_other_way_round(first, last, every, t
     assume_runs(first, last)
     told = {"every": f"{every} days", "now": at(today), "lookback": "3 days"}
     assert rows(first, last, order="newest", **told) == rows(first, last, **told)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("every", "first", "last", "windows"),
+    [
+        ("1 month", "2024-01-15", "2024-03-10", ["2024-01-15/01-31", "2024-02-01/02-29", "2024-03-01/03-10"]),
+        ("3 months", "2023-11-15", "2024-04-01", ["2023-11-15/12-31", "2024-01-01/03-31", "2024-04-01/04-01"]),
+        ("1 year", "2023-11-15", "2024-04-01", ["2023-11-15/12-31", "2024-01-01/04-01"]),
+    ],
+)
+def test_months_and_years_are_those_of_the_calendar(every, first, last, windows):
+    """Cut at the first and the last day; what comes next is the day after."""
+    made = rows(first, last, every=every)
+    assert [f"{row.values['start']}/{row.values['end']:%m-%d}" for row in made] == windows
+    assert [row.values["until"] for row in made] == [row.values["end"] + timedelta(1) for row in made]
+    assert rows(first, last, every=every, order="newest") == made[::-1]
+
+
+def test_a_month_keeps_its_key_while_it_grows():
+    """And says how far it reaches."""
+    (short,), (long,) = (rows("2024-01-15", last, every="1 month") for last in ("2024-01-20", "2024-01-31"))
+    assert short.key == long.key == "2024-01-01+1mo"
+    assert (short.last_day, long.last_day) == (date(2024, 1, 20).toordinal(), date(2024, 1, 31).toordinal())
+
+
+@given(st.dates(), st.integers(0, 2000), st.integers(1, 40))
+@example(date(9999, 12, 31), 0, 7)
+@example(date(1, 1, 1), 0, 7)
+def test_months_cover_every_day_once(first, length, count):
+    """Up to both ends of the calendar."""
+    last = first + timedelta(min(length, (date.max - first).days))
+    covered = [day for row in rows(first, last, every=f"{count} months") for day in sorted(days_of(row))]
+    assert covered == [first + timedelta(number) for number in range((last - first).days + 1)]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@given(day=st.dates(date(1990, 1, 1), date(2037, 12, 30)), hours=st.sampled_from([1, 2, 3, 4, 6, 8, 12, 24]))
+@example(day=date(2024, 3, 31), hours=6)
+@example(day=date(2024, 10, 27), hours=1)
+@example(day=date(2011, 12, 29), hours=6)
+def test_hours_cover_every_moment_once(zone, day, hours):
+    """None is longer than was said, whatever the clocks do; each begins where the one before ends."""
+    made = rows(day, day + timedelta(1), every=f"{hours} h", timezone=zone, now=datetime(2040, 1, 1, tzinfo=UTC))
+    begins = [row.values["start"].timestamp() for row in made]
+    untils = [row.values["until"].timestamp() for row in made]
+    assert begins[1:] == untils[:-1]
+    assert all(0 < until - begin <= hours * 3600 for begin, until in zip(begins, untils, strict=True))
+    assert [row.values["end"].timestamp() for row in made] == [until - 1 for until in untils]
+    midnights = (Template.parse("{d:epoch}").in_zone(zone).fill({"d": day + timedelta(days)}) for days in (0, 2))
+    assert [begins[0], untils[-1]] == list(midnights)
+    assert len({row.key for row in made}) == len(made)
+
+
+def test_hours_are_listed_once_they_are_over():
+    """A window that goes on cannot be had yet; its text is local, its key is not."""
+    made = rows("yesterday", "today", every="6 h", timezone="Asia/Singapore")
+    assert made[-1].key == "2024-03-15T04:00Z+6h"
+    assert str(made[-1].values["until"]) == "2024-03-15 18:00:00+08:00"
+    assert len(made) == 7
+    assert rows("yesterday", "today", every="6 h", timezone="Asia/Singapore", order="newest") == made[::-1]
