@@ -32,9 +32,7 @@ def same_name_fault(names: list[str]) -> str | None:
     seen: dict[str, str] = {}
     for name in names:
         if (other := seen.setdefault(name.casefold(), name)) != name:
-            return (
-                f"'{other}' and '{name}' differ in upper and lower case alone, and some file systems see no difference"
-            )
+            return f"'{other}' and '{name}' differ in upper and lower case alone, and some file systems do not see it"
     return None
 
 
