@@ -221,6 +221,7 @@ class Job(Section):
     @classmethod
     def _check_resume(cls, write: Write, info: ValidationInfo) -> Write:
         fetch = info.data.get("fetch")
-        if fetch and fetch.pages and fetch.pages.resume == "start" and not write.key:
+        tables = (write, *write.tables.values())
+        if fetch and fetch.pages and fetch.pages.resume == "start" and not all(table.key for table in tables):
             raise ValueError("fetch.pages.resume = 'start' asks again for what is there; key = ['id'] would tell it")
         return write
