@@ -221,7 +221,6 @@ class Job(Section):
     @classmethod
     def _check_resume(cls, write: Write, info: ValidationInfo) -> Write:
         fetch = info.data.get("fetch")
-        tables = (write, *write.tables.values())
-        if fetch and fetch.pages and fetch.pages.resume == "start" and not all(table.key for table in tables):
+        if fetch and fetch.pages and fetch.pages.resume == "start" and not write.key:
             raise ValueError("fetch.pages.resume = 'start' asks again for what is there; key = ['id'] would tell it")
         return write
