@@ -8,7 +8,7 @@ from pathlib import Path
 from fetcher.job.load import LoadedJob, load_job
 from fetcher.launch import layout_of
 from fetcher.ledger import Ledger
-from fetcher.model import Outcome, RowState
+from fetcher.model import Outcome, RowState, TableLines
 from fetcher.tally import Tally
 from fetcher.write.writer import Writer
 
@@ -23,6 +23,9 @@ base_url = "http://127.0.0.1:1"
 url = "/v1"
 query = { date = "{date}" }
 """
+STATIONS = 'write.tables.stations.records="stations[]"'
+"""An override: the job gets a table beside its main one."""
+
 NOW = 1_704_900_000.0
 """In January 2024, after the last day of the job."""
 
@@ -40,6 +43,12 @@ def done(day: int, records: int = 1, text: str = "") -> Outcome:
     lines = b"".join(b'{"day":%d,"n":%d,"text":"%s"}\n' % (day, n, text.encode()) for n in range(records))
     state = RowState.DONE if records else RowState.EMPTY
     return Outcome(key, state, lines=lines, records=records, attempts=1)
+
+
+def beside(outcome: Outcome, *stations: int) -> Outcome:
+    """The same answer with so many records for a table `stations`."""
+    lines = b"".join(b'{"station":%d}\n' % number for number in stations)
+    return replace(outcome, tables=(TableLines("stations", lines, len(stations)),))
 
 
 def failed(day: int, state: RowState, reason: str = "", not_before: float = 0.0) -> Outcome:

@@ -22,6 +22,7 @@ from fetcher.model import Outcome, RowState
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
+from tests.settled_jobs import STATIONS, beside, done, job_in, settle
 
 ROOT = Path(__file__).parents[1]
 
@@ -349,6 +350,20 @@ def test_a_frame_of_no_rows_is_refused_at_once(tmp_path):
     """It would end the reading before its start, silently."""
     with pytest.raises(ValueError, match=r"chunk_records is 0, expected 1 or more"):
         read_records(tmp_path, chunk_records=0)
+
+
+def test_frames_of_another_table(tmp_path):
+    """By its name: its records alone, of corrected rows the newest; a name that no row knows is an error."""
+    job = job_in(tmp_path, STATIONS)
+    settle(job, beside(done(1, 4), 7, 8), beside(done(2, 1), 9))
+    settle(job, beside(done(2, 1), 6))
+    frames = read_records(job.write.folder, table="stations", chunk_records=2)
+    assert [frame["station"].tolist() for frame in frames] == [[7, 8], [9, 6]]
+    (frame,) = read_records(job.write.folder, table="stations", latest=True)
+    assert frame["station"].tolist() == [7, 8, 6]
+    assert sum(len(frame) for frame in read_records(job.write.folder)) == 5
+    with pytest.raises(Contradiction, match=r"no row has had records for a table 'station'; see write\.tables"):
+        next(read_records(job.write.folder, table="station"))
 
 
 def test_records_without_a_key_are_rows_too(tmp_path):

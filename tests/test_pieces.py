@@ -1,15 +1,41 @@
 """What the ledger keeps of pages and of record keys. Whole histories of them are told in tests/write."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from fetcher.ledger import MIGRATIONS, Ledger, Settled
+from fetcher import ledger as ledger_module
+from fetcher.errors import DiskFailed
+from fetcher.ledger import MIGRATIONS, Ledger, LedgerView, Segment, SegmentState, Settled
 from fetcher.model import RowState, Standing
-from fetcher.pieces import Holder, Piece
+from fetcher.pieces import TABLES, Holder, Piece
 
 OLD_ROW = "INSERT INTO rows VALUES ('a', 'done', '', 1, 3, 7, x'00ff', 2, 0.0, 1.5, 5, 9)"
+SECOND_VERSION = f"""
+    {MIGRATIONS[0]}; {MIGRATIONS[1]};
+    INSERT INTO rows VALUES ('a', 'done', '', 1, 3, 7, x'00ff', 2, 0.0, 1.5, 5, 9, '', 4);
+    INSERT INTO rows VALUES ('b', 'done', '', 1, 3, -1, x'01', 1, 0.0, 1.5, 0, 0, '', 1);
+    INSERT INTO pieces VALUES ('b', 1, 1, 10, 2, x'02'), ('b', 1, 2, 12, 1, x'03'), ('b', 2, 1, 13, 1, x'04');
+    INSERT INTO superseded VALUES (0, 7, 9);
+    INSERT INTO record_keys VALUES (x'05', 'b', 1);
+    INSERT INTO segments VALUES (1, 'published', 'zstd', 120, 10, 'ab', 1.0), (2, 'open', 'none', 40, 4, 'cd', 2.0);
+    PRAGMA user_version = 2;
+"""
+KILLED = """
+import os, pathlib, sys
+from fetcher import ledger, pieces
+class Dying(ledger.Ledger):
+    def _connect(self):
+        connection = super()._connect()
+        connection.create_function("die", 0, lambda: os._exit(9))
+        return connection
+ledger.MIGRATIONS = (*ledger.MIGRATIONS[:2], pieces.TABLES + "SELECT die();")
+Dying(pathlib.Path(sys.argv[1])).__enter__()
+"""
 KEYS = [bytes([number]) * 16 for number in range(4)]
 
 
@@ -47,6 +73,70 @@ def test_a_ledger_of_the_version_before_keeps_its_rows(tmp_path):
     with Ledger(path) as ledger:
         assert ledger.standings(["a"]) == {"a": Standing(RowState.DONE, 0.0, 3, 7, b"\x00\xff", 2, 1.5, 5, 9)}
         assert ledger.vouched_records() == 3
+
+
+@pytest.fixture
+def second(tmp_path) -> Path:
+    """A ledger as the second version left it: a row, one of pages with a pending revision, keys, segments."""
+    path = tmp_path / "second.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(SECOND_VERSION)
+    return path
+
+
+def check_second(ledger: LedgerView) -> None:
+    """All that it knew it knows of the main table."""
+    whole = Standing(RowState.DONE, 0.0, 3, 7, b"\x00\xff", 2, 1.5, 5, 9, "", 4)
+    assert ledger.standings(["a"]) == {"a": whole}
+    assert ledger.pieces("b", 1) == [Piece(1, 1, 10, 2, b"\x02"), Piece(2, 1, 13, 1, b"\x04")]
+    assert ledger.superseded(before=10) == [(0, 7), (13, 1)]
+    assert ledger.holders([b"\x05"]) == {b"\x05": [Holder("b", 1)]}
+    assert ledger.vouched_records() == 14
+    assert ledger.segments() == [
+        Segment(1, SegmentState.PUBLISHED, "zstd", 120, 10, "ab", 1.0),
+        Segment(2, SegmentState.OPEN, "none", 40, 4, "cd", 2.0),
+    ]
+    assert (ledger.sides("a", RowState.DONE), ledger.vouched_records("stations")) == ({}, 0)
+
+
+def test_k07_a_ledger_from_before_there_were_tables_keeps_all_it_knows(second):
+    """Rows, pages, replaced ranges, keys and segments are those of the main table, and the run goes on with them."""
+    for _ in range(2):
+        with Ledger(second) as ledger:
+            check_second(ledger)
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_g14_a_ledger_is_brought_to_tables_at_once_or_not_at_all(second, monkeypatch, is_killed):
+    """A kill at its last step, or a step that fails, leaves the second version, which the next start migrates."""
+    if is_killed:
+        told = [sys.executable, "-c", KILLED, str(second)]
+        assert subprocess.run(told, cwd=Path(__file__).parents[1], check=False).returncode == 9
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger_module, "MIGRATIONS", (*MIGRATIONS[:2], f"{TABLES} SELECT 1 FROM nowhere;"))
+            with pytest.raises(DiskFailed, match="no such table: nowhere"):
+                Ledger(second).__enter__()
+    with closing(sqlite3.connect(second)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (2,)
+        assert old.execute("SELECT COUNT(*) FROM pieces").fetchone() == (3,)
+        assert (
+            old.execute("SELECT name FROM sqlite_master WHERE name LIKE 'side_%' OR name LIKE '%before'").fetchall()
+            == []
+        )
+    with Ledger(second) as ledger:
+        check_second(ledger)
+
+
+def test_no_count_of_rows_sees_what_they_have_in_other_tables(ledger):
+    """States, failures, restating and halves of rows are the row's alone."""
+    side = Standing(RowState.GAVE_UP, records=2, digest=b"x")
+    ledger.commit([Settled("a", side, "why", 3, table="stations"), Settled("a", Standing(RowState.DONE), "", 1)], [])
+    assert ledger.counts() == {(RowState.DONE, ""): 1}
+    assert (list(ledger.failures()), ledger.halfway(), ledger.restate(RowState.DISCARDED)) == ([], 0, 0)
+    assert (ledger.vouched_records(), ledger.vouched_records("stations")) == (0, 2)
+    assert ledger.sides("a", RowState.DONE) == {"stations": Standing(RowState.DONE, records=2, digest=b"x")}
+    assert [ledger.knows(table) for table in ("records", "stations", "units")] == [True, True, False]
 
 
 def test_a_row_is_whole_with_its_last_page(ledger):

@@ -93,6 +93,20 @@ def test_the_summary_of_a_run_with_something_of_everything():
     )
 
 
+def test_the_summary_tells_of_the_tables_beside_the_main_one():
+    """What each got, and how many of its records were there already."""
+    tally = Tally(rows_read=1, is_read_whole=True, commits=1, commit_s=0.1)
+    tally.write({"records": 2, "units": 0, "stations": 1200}, {"records": 1, "units": 3, "stations": 0})
+    tally.settle(Outcome("a", RowState.DONE))
+    assert summary(report(tally)) == (
+        "air: 1 row = 1 done\n"
+        "  2 records and 1,200 of stations, 0 of units added to data/air in 12.3 s; 1 commit took 0.8% of it\n"
+        "  0 requests (0 retries), 0 answers from the cache\n"
+        "  1 repeat by write.key, not written again\n"
+        "  3 repeats by write.tables.units.key, not written again"
+    )
+
+
 def test_the_summary_of_a_run_that_was_stopped():
     """The reason is the last line."""
     assert summary(report(Tally(), stopped=ApiDown("nobody answers"))).endswith("\n  stopped: nobody answers")

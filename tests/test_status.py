@@ -13,7 +13,7 @@ from fetcher.model import Row, RowState, Standing
 from fetcher.progress import local_time
 from fetcher.realms import shared_by
 from fetcher.status import GAPS_SHOWN, Gap, Status, status, status_text
-from tests.settled_jobs import NOW, done, everything, failed, job_in, settle
+from tests.settled_jobs import NOW, STATIONS, beside, done, everything, failed, job_in, settle
 
 OPEN = sorted(set(RowState) - {RowState.DONE, RowState.EMPTY})
 
@@ -40,6 +40,18 @@ def test_the_text_of_a_job_with_something_of_everything(tmp_path):
         "  gaps: 2024-01-03 to 2024-01-05 (3), 2024-01-08 to 2024-01-10 (3)\n"
         "  5 records in 2 files, 1 not published yet"
     )
+
+
+def test_each_table_has_its_line(tmp_path):
+    """Also one that has no records yet."""
+    job = job_in(tmp_path, STATIONS, 'write.tables.units.records="units[]"')
+    settle(job, beside(done(1, 2), 7))
+    settle(job, beside(done(2, 1), 8, 9), is_finished=False)
+    assert status_text("air", status(job, NOW, tmp_path / "state"), NOW).splitlines()[-3:] == [
+        "  2 records in 1 files, 1 not published yet",
+        "  1 records of stations in 1 files, 2 not published yet",
+        "  0 records of units in 0 files, 0 not published yet",
+    ]
 
 
 def test_a_wait_that_is_over_is_not_told(tmp_path):

@@ -19,7 +19,7 @@ from fetcher.launch import layout_of
 from fetcher.ledger import Ledger
 from fetcher.model import RowState
 from fetcher.verify import LOG_ROUNDING_S, problems, rate_problems
-from tests.settled_jobs import done, everything, failed, job_in, settle
+from tests.settled_jobs import STATIONS, beside, done, everything, failed, job_in, settle
 
 FIRST, OPEN, LEDGER = "records-000001.jsonl", ".fetcher/000003.open", ".fetcher/ledger.sqlite"
 
@@ -146,6 +146,55 @@ def test_all_damages_are_told_at_once(job):
     file_of(job, OPEN).unlink()
     change(job, "DELETE FROM superseded")
     assert len(list(problems(job))) == 4
+
+
+SIDE_DAMAGES = {
+    "one flipped byte": (
+        lambda job: flip(job.write.folder / "stations-000001.jsonl", 5),
+        r"stations-000001\.jsonl: its first \d+ bytes were changed",
+    ),
+    "a published file missing": (
+        lambda job: (job.write.folder / "stations-000001.jsonl").unlink(),
+        r"stations-000001\.jsonl: is missing, the ledger",
+    ),
+    "the open file missing": (
+        lambda job: (job.write.folder / ".fetcher/stations-000002.open").unlink(),
+        r"stations-000002\.open: is missing",
+    ),
+    "a foreign file": (
+        lambda job: (job.write.folder / "stations-000007.jsonl").write_bytes(b"{}\n"),
+        r"stations-000007\.jsonl: the ledger knows no such segment; move it away",
+    ),
+    "a row that lost a record": (
+        lambda job: change(job, "UPDATE side_rows SET records = records - 1 WHERE row_key = '2024-01-01'"),
+        r"ledger: rows account for 2 records of stations, segments for 3",
+    ),
+}
+
+
+@pytest.fixture
+def two_tables(tmp_path):
+    """A published file and an open one in each of two tables."""
+    job = job_in(tmp_path, STATIONS)
+    settle(job, beside(done(1, 2), 7, 8))
+    settle(job, beside(done(2, 1), 9), is_finished=False)
+    return job
+
+
+@pytest.mark.parametrize("name", SIDE_DAMAGES)
+def test_a_damage_of_another_table_is_named(two_tables, name):
+    """As it is in the main one, and nothing else is."""
+    assert list(problems(two_tables)) == []
+    spoil, message = SIDE_DAMAGES[name]
+    spoil(two_tables)
+    (found,) = problems(two_tables)
+    assert re.search(message, found), found
+
+
+def test_a_persons_file_with_a_number_is_no_segment(two_tables):
+    """Only names of tables that the job has, or once had, are looked at."""
+    (two_tables.write.folder / "notes-2024.jsonl").write_bytes(b"{}\n")
+    assert list(problems(two_tables)) == []
 
 
 def test_a_tail_that_nobody_vouches_for_is_no_damage(job):

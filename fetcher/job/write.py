@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from fetcher.job.entries import Folder
+from fetcher.job.entries import Folder, JsonPath
 from fetcher.job.kinds import Kind, whole_number
 from fetcher.job.section import Section, written
 from fetcher.job.shapes import ShapeSection
@@ -32,9 +32,7 @@ def same_name_fault(names: list[str]) -> str | None:
     seen: dict[str, str] = {}
     for name in names:
         if (other := seen.setdefault(name.casefold(), name)) != name:
-            return (
-                f"'{other}' and '{name}' differ in upper and lower case alone, and some file systems see no difference"
-            )
+            return f"'{other}' and '{name}' differ in upper and lower case alone, and some file systems do not see it"
     return None
 
 
@@ -58,6 +56,7 @@ class Rotate(Section):
 class Table(ShapeSection):
     """A table beside the main one: other records of the same answers, in files of their own."""
 
+    records: JsonPath = Field(description="Path of its records within an answer (JMESPath), such as 'stations[]'.")
     key: tuple[str, ...] = Field(
         default=(),
         description="Names of the fields that tell its records apart, such as ['id']; a repeat, of any row, is dropped "

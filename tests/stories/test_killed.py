@@ -24,6 +24,10 @@ COMMIT_S = 0.05
 IN_FLIGHT = 2
 """At four starts a second: one on the wire, and one answered whose answer is being kept."""
 DEADLINE_S = 60
+TABLES = [
+    'write.tables.stations={ records = "metadata.stations[]", key = ["id"] }',
+    'write.tables.hours={ records = "items[].{timestamp: timestamp}" }',
+]
 
 
 def kept_days(api, folder, scratch) -> set[str]:
@@ -98,26 +102,26 @@ def test_twenty_kills_lose_nothing_and_double_nothing(serve, start, fetcher, hun
     """No half line at any time, published files stay as they are, an answer that was kept is not asked for again.
 
     A third of the kills come at any moment; the others right after a write or a publication, which a moment drawn from
-    seconds would hardly ever meet.
+    seconds would hardly ever meet. The same answers fill two more tables, one of which drops what it has.
     """
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     api = serve("--limit", "none")
     folder = tmp_path / "out"
-    small_files = 'write.rotate.bytes="30 kB"'  # so that a commit publishes as well
-    slowly = hundred_days(api, folder, small_files, 'fetch.limits.rate="4/s"')
+    told = ['write.rotate.bytes="30 kB"', *TABLES]  # so small that a commit publishes as well
+    slowly = hundred_days(api, folder, *told, 'fetch.limits.rate="4/s"')
     published: dict[str, bytes] = {}
     for kill in range(KILLS):
         kept, before = kept_days(api, folder, tmp_path / "copy"), api.stats()["by_date"]
         process = start(*slowly)
         life_s = chance.uniform(*LIVES_S)
-        if anchor := (None, ".fetcher/*.open", "records-*")[kill % 3]:
+        if anchor := (None, ".fetcher/*.open", "*-0*")[kill % 3]:
             life_s = chance.uniform(0, COMMIT_S)
             until(grown(folder, anchor), process)
         live(process, output(folder), life_s)
         process.kill()
         process.wait()
-        found = {path.name: path.read_bytes() for path in folder.glob("records-*")}
+        found = {path.name: path.read_bytes() for path in folder.glob("*-0*")}
         assert {name: found.get(name) for name in published} == published
         published = found
         output(folder).records()
@@ -131,11 +135,26 @@ def test_twenty_kills_lose_nothing_and_double_nothing(serve, start, fetcher, hun
     assert len(published) > 3, "no kill met a commit"
 
     kept, before = kept_days(api, folder, tmp_path / "copy"), api.stats()["by_date"]
-    ran = fetcher(*hundred_days(api, folder, small_files))
+    ran = fetcher(*hundred_days(api, folder, *told))
     assert ran.code == 3, ran.err
     assert "94 done + 5 empty + 1 gave up" in ran.err
     assert canonical_hash(output(folder).records()) == STEP_60
     assert {day for day in kept if api.stats()["by_date"][day] != before[day]} == set()
+    check_tables(output(folder))
+    verified = fetcher("verify", *hundred_days(api, folder, *told)[1:])
+    assert verified.code == 0, verified.err
+
+
+def check_tables(output) -> None:
+    """The other tables hold each station that the records speak of once, and each hour of each day once."""
+    records, by_table = output.records(), {}
+    for table in ("stations", "hours"):
+        paths = sorted(output.folder.glob(f"{table}-*.jsonl"))
+        by_table[table] = [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+    stations = [station["id"] for station in by_table["stations"]]
+    assert sorted(stations) == sorted({record["station_id"] for record in records})
+    hours = [hour["timestamp"] for hour in by_table["hours"] if hour["timestamp"]]
+    assert sorted(hours) == sorted({record["timestamp"] for record in records})
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

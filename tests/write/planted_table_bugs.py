@@ -73,11 +73,12 @@ def tables_committed_one_by_one(plant: Plant) -> None:
     def make(real: Any) -> Any:
         def commit(self: Any, rows: Iterable[Any], held: Iterable[Any]) -> None:
             rows, held = list(rows), list(held)
-            real(self, [r for r in rows if r.table == MAIN], [s for s in held if s.table == MAIN])
-            rows, held = [r for r in rows if r.table != MAIN], [s for s in held if s.table != MAIN]
-            if rows or held:
+            others = [r for r in rows if r.table != MAIN], [s for s in held if s.table != MAIN]
+            if any(others):
                 plant.ran()
-                real(self, rows, held)
+            real(self, [r for r in rows if r.table == MAIN], [s for s in held if s.table == MAIN])
+            if any(others):
+                real(self, *others)
 
         return commit
 

@@ -85,6 +85,56 @@ def shorten(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: len(LINES[1]) - 1])
 
 
+def other_table(layout: Layout) -> list[Segment]:
+    """The same of a table beside the main one, with a person's file and a stray one of a table that is forgotten."""
+    held = [dataclasses.replace(known, table="stations") for known in LEDGER]
+    layout.published_path(held[0]).write_bytes(LINES[1])
+    layout.open_path(2, "stations").write_bytes(LINES[2])
+    layout.open_path(3, "stations").write_bytes(LINES[3] + b'{"segment":3,"n":')
+    layout.open_path(9, "forgotten").write_bytes(b"{")
+    (layout.folder / "notes-2024.jsonl").write_bytes(b"a person's")
+    return held
+
+
+def test_each_table_is_recovered_by_its_own_numbers(layout):
+    """Cut, published and dropped as in the main one; a file with a number is no table's unless a job or a ledger says
+    so."""
+    after = recover(layout, [*LEDGER, *other_table(layout)])
+    assert [held.state for held in after] == [PUBLISHED, PUBLISHED, OPEN] * 2
+    assert {name: content for name, (content, _, _) in snapshot(layout).items()} == {
+        ".fetcher/000003.open": LINES[3],
+        ".fetcher/stations-000003.open": LINES[3],
+        ".fetcher/ledger.sqlite": b"the ledger",
+        "notes.txt": b"a person's",
+        "notes-2024.jsonl": b"a person's",
+        "records-000001.jsonl": LINES[1],
+        "records-000002.jsonl": LINES[2],
+        "stations-000001.jsonl": LINES[1],
+        "stations-000002.jsonl": LINES[2],
+    }
+    before = snapshot(layout)
+    assert recover(layout, after) == after
+    assert snapshot(layout) == before
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda layout, held: layout.published_path(held[0]).unlink(),
+    lambda layout, held: shorten(layout.growing_path(held[1])),
+    lambda layout, held: change(layout.growing_path(held[2])),
+    lambda layout, held: (layout.folder / "stations-000004.jsonl").write_bytes(LINES[1]),
+    lambda layout, held: (layout.folder / "units-000001.jsonl").write_bytes(LINES[1]),
+])  # fmt: skip
+def test_a_contradiction_of_another_table_touches_nothing(layout, spoil):
+    """Missing, short, changed or unknown, of a table that the ledger knows or the job has."""
+    layout = dataclasses.replace(layout, tables=("stations", "units"))
+    held = other_table(layout)
+    spoil(layout, held)
+    before = snapshot(layout)
+    with pytest.raises(Contradiction):
+        recover(layout, [*LEDGER, *held])
+    assert snapshot(layout) == before
+
+
 CONTRADICTIONS = {
     "published one unknown to the ledger": (
         lambda layout: layout.published_path(segment(4, PUBLISHED)).write_bytes(b"{}\n"),
