@@ -27,8 +27,10 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
+  check     Tell what a run of JOB would do and what may be wrong with it.
   demo      Run the air-temperature job against the built-in API.
   failures  List the rows of a job that failed, ask for them again, or give them up for good.
+  init      Draft a commented job file from a URL or a curl command.
   plan      Tell what a run of JOB would ask for and how long it would take.
   run       Fetch every row of JOB that is not done yet.
   schema    Print the JSON Schema of job files, for editors.
@@ -90,7 +92,10 @@ def test_help_answers_within_three_tenths_of_a_second_of_cpu() -> None:
     assert least < HELP_CPU_S
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["demo", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["demo", "--help"], ["check", "--help"], ["init", "--help"], ["--version"]],
+)
 def test_no_help_imports_anything_heavy(arguments: list[str]) -> None:
     """What takes long to import is imported inside the command that needs it."""
     ran = python("-X", "importtime", "-m", "fetcher", *arguments)

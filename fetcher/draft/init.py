@@ -1,0 +1,99 @@
+"""`fetcher init`: from an address or a curl command to the text of a job file."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fetcher.draft.asked import Asked, asked_of
+from fetcher.draft.curl import asked_by
+from fetcher.draft.findings import Findings, findings, format_of
+from fetcher.draft.job_text import Seen, job_text
+from fetcher.draft.probe import probe
+from fetcher.draft.request import Drafted, drafted
+from fetcher.errors import ApiDown, JobError, Quarantined, RowError
+from fetcher.job.load import LoadedJob, load_job
+from fetcher.model import Response
+from fetcher.parse.paths import decode
+from fetcher.read.dates import date_rows
+from fetcher.redaction import redacted
+
+UNPROBED = "nothing was asked of the API: `fetcher preview` will show what an answer looks like"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a draft is made under: the name of its file, the environment, the time (epoch seconds), and the folder of
+    the user's limits; no request is sent without one."""
+
+    file: str
+    environ: Mapping[str, str]
+    now: float
+    user_state: Path | None = None
+
+
+def asked_from(text: str, environ: Mapping[str, str]) -> Asked:
+    """What an address or a curl command asks. Raises ValueError saying what is wrong with it."""
+    first = text.strip().removeprefix("$").split(maxsplit=1)[:1]
+    return asked_by(text, environ) if first and first[0].endswith(("curl", "curl.exe")) else asked_of(text)
+
+
+def draft(asked: Asked, telling: Telling) -> str:
+    """The text of a job file that asks this. Raises ValueError where a job cannot ask it."""
+    request = drafted(asked)
+    today = datetime.fromtimestamp(telling.now, UTC).date()
+    values = request.hidden.values
+    environ = {**telling.environ, **{name: value for name, value in values.items() if value}}
+    missing = [name for name in values if not environ.get(name)]
+    seen = Seen(told=UNPROBED)
+    if missing:
+        seen = Seen(told=f"nothing was asked of the API, for {', '.join(missing)} is not set")
+    elif telling.user_state:
+        seen = _probed(request, job_text(request, Seen(), telling.file, today), environ, telling)
+    text = job_text(request, seen, telling.file, today)
+    faults = faults_of(text, {**dict.fromkeys(missing, "-"), **environ})
+    return f"{faults}{text}"
+
+
+def faults_of(text: str, environ: Mapping[str, str]) -> str:
+    """What is wrong with a job file's text, as comments to put before it; nothing where it loads."""
+    try:
+        loaded(text, environ)
+    except JobError as error:
+        return "".join(f"# To be mended: {fault.key}: {fault.message}\n" for fault in error.faults)
+    return ""
+
+
+def loaded(text: str, environ: Mapping[str, str]) -> LoadedJob:
+    """The job in a text. Raises `JobError`."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder).resolve() / "job.toml"
+        file.write_text(text, encoding="utf-8")
+        return load_job(file, environ)
+
+
+def _probed(request: Drafted, text: str, environ: Mapping[str, str], telling: Telling) -> Seen:
+    assert telling.user_state
+    try:
+        job = loaded(text, environ)
+    except JobError:
+        return Seen(told=UNPROBED)
+    row = next(iter(date_rows(job.read.dates, datetime.fromtimestamp(telling.now, UTC))))
+    try:
+        response = probe(job, row, telling.user_state)
+        return learned(response, request, telling.now)
+    except (RowError, ApiDown) as error:
+        return Seen(told=f"one request was sent, and taught nothing: {redacted(str(error), job.secrets)}")
+
+
+def learned(response: Response, request: Drafted, now: float) -> Seen:
+    """What the answer to the probe teaches."""
+    told_format = format_of(response)
+    query = {name: value.source for name, value in request.query.items()}
+    try:
+        answer = decode(response.body)
+    except Quarantined:
+        said = told_format or "something that is no JSON"
+        return Seen(Findings(format=told_format or "text"), f"the API answers with {said}")
+    return Seen(findings(response, answer, query, now))

@@ -1,0 +1,194 @@
+"""`fetcher init`, from a command to the text of a job file."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from fetcher.cli import main
+from fetcher.draft.init import Telling, asked_from, draft, loaded
+
+NOW = 1_717_200_000.0  # 2024-06-01
+SNAPSHOT = """\
+# A first draft: every line may be changed.
+#
+#   fetcher check job.toml      what it would ask for, without a request
+#   fetcher preview job.toml    the first rows as records on the screen
+#   fetcher run job.toml        all of them, into files
+#
+# EXAMPLE_TOKEN has to be set in the environment (the header Authorization, after Bearer); its value is in no file:
+#   export EXAMPLE_TOKEN=...
+#
+# Note: nothing was asked of the API: `fetcher preview` will show what an answer looks like
+
+name = "readings"
+
+[read.dates]    # one row a window of days, both ends included
+from = "2024-01-01"    # the day that the request had
+to   = "2024-01-07"    # enough for a first try; then "yesterday"
+every = "7 days"    # what the request asked for at once
+# timezone = "Asia/Singapore"    # whose yesterday: the API's own; UTC unless said
+
+[fetch]    # one request a row
+base_url = "https://api.example.org"
+url = "/v1/readings"    # {start} and {end} are the row's days
+query = { from = "{start:%Y-%m-%d}", to = "{end:%Y-%m-%d}" }
+headers = { Authorization = "Bearer ${secret:EXAMPLE_TOKEN}" }
+
+[fetch.limits]
+rate = "1/s"    # careful until you have read what the API allows; also "6/10 s", "5000/day"
+
+[parse]
+records = "@"    # the whole answer is one record; `fetcher preview` shows what is in it
+
+[write]
+folder = "data/readings"    # records-000001.jsonl, ...; relative to this file
+"""
+PROBED = """\
+[parse]
+records = "rows[]"    # 2 of them in the answer that was seen
+#   with a, b
+"""
+
+
+def test_a_draft_is_as_shown():
+    """A snapshot: a newcomer reads every line of it."""
+    command = (
+        "curl 'https://api.example.org/v1/readings?from=2024-01-01&to=2024-01-07' -H 'Authorization: Bearer s3cret'"
+    )
+    text = draft(asked_from(command, {}), Telling("job.toml", {}, NOW))
+    assert text == SNAPSHOT
+    assert loaded(text, {"EXAMPLE_TOKEN": "s3cret"}).read.dates.every == 7
+
+
+@pytest.fixture
+def api():
+    """`with api(handler) as url`: a server whose every request goes to the handler, in a loop of its own thread."""
+
+    @contextmanager
+    def serving(handler):
+        loop = asyncio.new_event_loop()
+
+        async def begin() -> tuple[web.AppRunner, str]:
+            app = web.Application()
+            app.router.add_route("*", "/{path:.*}", handler)
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        runner, url = asyncio.run_coroutine_threadsafe(begin(), loop).result()
+        try:
+            yield url
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    return serving
+
+
+def ran(*arguments: object, code: int = 0, **told) -> str:
+    """The output of `fetcher init`, both streams."""
+    found = CliRunner().invoke(main, ["init", *map(str, arguments)], **told)
+    assert found.exit_code == code, found.output
+    return found.output
+
+
+def test_one_request_is_sent_with_the_secret_and_teaches_where_records_lie(api):
+    """Exactly one, as the command had it; its secret is in no line of the draft."""
+    seen = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.method, request.path_qs, request.headers.get("X-Api-Key")))
+        headers = {"Link": '</v1/rows?page=2>; rel="next"', "RateLimit-Policy": '"d";q=10;w=60'}
+        return web.json_response({"rows": [{"a": 1, "b": 2}, {"a": 3, "b": 4}], "top": [{"x": 1}]}, headers=headers)
+
+    with api(answer) as url:
+        text = ran("--curl", f"curl '{url}/v1/rows?date=2024-01-05' -H 'X-Api-Key: s3cret'")
+    assert seen == [("GET", "/v1/rows?date=2024-01-05", "s3cret")]
+    assert "s3cret" not in text
+    assert PROBED in text
+    assert '# records = "top[]"    # one in the answer that was seen' in text
+    assert '# kind = "link" ' in text
+    assert '# The API\'s headers tell of a limit: rate = "10/60 s"' in text
+    assert loaded(text, {"API_KEY": "x"}).parse.records == "rows[]"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "told"),
+    [
+        (401, '{"error": "bad key s3cret"}', "application/json", 'taught nothing: HTTP 401 {"error": "bad key ***"}'),
+        (500, "oops", "text/plain", "taught nothing: HTTP 500 oops; 1 attempt"),
+        (200, "a,b\n1,2\n", "text/csv", "the API answers with csv"),
+        (200, "<html>", "text/html", "the API answers with html"),
+    ],
+)
+def test_a_probe_that_teaches_nothing_is_told_in_the_draft(api, status, body, kind, told):
+    """The draft comes all the same; nothing is sent twice."""
+    requests = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal requests
+        requests += 1
+        return web.Response(status=status, text=body, content_type=kind)
+
+    with api(answer) as url:
+        text = ran(f"{url}/v1/rows?key=s3cret")
+    assert requests == 1
+    assert told in text
+    assert "s3cret" not in text
+
+
+def test_nobody_is_asked_where_told_so_or_where_a_secret_is_missing(api):
+    """--no-probe; a command with `$TOKEN` that is not set here."""
+    requests = []
+
+    async def answer(request: web.Request) -> web.Response:
+        requests.append(request.headers.get("Authorization"))
+        return web.json_response([])
+
+    with api(answer) as url:
+        command = f'curl {url} -H "Authorization: Bearer $MY_TOKEN"'
+        assert "nothing was asked of the API" in ran(f"{url}/a", "--no-probe")
+        assert "for MY_TOKEN is not set" in ran(command)
+        assert requests == []
+        assert "${secret:" in ran("-", input=command, env={"MY_TOKEN": "t0k"})
+        assert requests == ["Bearer t0k"]
+
+
+def test_a_file_is_written_once_and_never_over_another(tmp_path):
+    """Exit 2 before anything is sent, and the file stays as it was."""
+    file = tmp_path / "job.toml"
+    ran("http://127.0.0.1:1/air", "--no-probe", "-o", file)
+    text = file.read_text()
+    assert loaded(text, {}).name == "air"
+    assert f"#   fetcher run {file}" in text
+    assert "is not overwritten" in ran("http://127.0.0.1:1/b", "-o", file, code=2)
+    assert file.read_text() == text
+    assert "No such file or directory" in ran("http://x.org", "--no-probe", "-o", tmp_path / "no" / "job.toml", code=74)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "expected a URL, or --curl"),
+        (["x.org", "--curl", "curl x.org"], "expected a URL, or --curl"),
+        (["ftp://x.org"], "expected an address such as"),
+        (["--curl", "curl 'x.org"], "never closed"),
+    ],
+)
+def test_a_wrong_command_line_exits_2(arguments, told):
+    """And says what was expected."""
+    assert told in ran(*arguments, code=2)
+
+
+def test_an_api_that_nobody_serves_is_told_in_the_draft():
+    """A draft can be made before there is a network."""
+    assert "nobody answers at http://127.0.0.1:1" in ran("http://127.0.0.1:1/a")
