@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fetcher.commands.drafting import init
-from fetcher.commands.trying import check
+from fetcher.commands.trying import check, preview
 from fetcher.shell import JOB, SET, loaded, seconds, tell, told_errors
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def main() -> None:
 
 main.add_command(init)
 main.add_command(check)
+main.add_command(preview)
 
 
 @main.command()

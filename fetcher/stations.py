@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from os import cpu_count
 from pathlib import Path
+from typing import Protocol
 
 from fetcher.annotate.from_job import steps_of
 from fetcher.annotate.steps import Step, annotated
@@ -18,14 +19,14 @@ from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Client
+from fetcher.fetch.client import Client, Fetched, Source, Witness
 from fetcher.fetch.health import Health
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import Ledger
-from fetcher.model import Outcome
+from fetcher.model import Outcome, Request
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
 from fetcher.realms import shared_by
@@ -42,6 +43,7 @@ class Surroundings:
 
     `user_state` is the folder that all jobs of the user share; without one, this run knows of no other. `budget` is
     what earlier runs have left of the job's retries.
+    A run with a `witness`, which is told of each answer, is a look at a job: it leaves no log of its requests.
     Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
     """
 
@@ -54,6 +56,7 @@ class Surroundings:
     stop: asyncio.Event
     user_state: Path | None = None
     budget: Budget = field(default_factory=Budget)
+    witness: Witness | None = None
 
 
 class Owed:
@@ -77,13 +80,30 @@ class Owed:
             self.none.set()
 
 
+class Asks(Protocol):
+    """Who gets answers: the client, or somebody who has them already."""
+
+    async def fetch(
+        self,
+        request: Request,
+        source: Source = ...,
+        intend: Callable[[], Awaitable[None]] | None = None,
+        *,
+        kept_since: float = ...,
+    ) -> Fetched:
+        """The answer to a request; raises as `Client.fetch` does."""
+
+    def halt(self) -> None:
+        """No further request leaves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stations:
     """What carries a row from its request to its outcome, open. `settle` commits an outcome at once; `pause` waits
     (seconds), and says whether the row may go on."""
 
     job: LoadedJob
-    client: Client
+    client: Asks
     parsing: Parsing
     engine: Processes[Answer, Parsed]
     settle: Callable[[Outcome], Awaitable[None]]
@@ -109,11 +129,13 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     if job.fetch.cache.keep != "none":
         cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
     retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
-    log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
-    await stack.enter_async_context(log)
+    log = None
+    if around.witness is None:
+        log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
+        await stack.enter_async_context(log)
     shared = shared_by(job, around.user_state, around.now) if around.user_state else None
     realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
-    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
+    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log, witness=around.witness)
     await stack.enter_async_context(client)
     parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate))
     engine = await stack.enter_async_context(

@@ -32,6 +32,7 @@ Commands:
   failures  List the rows of a job that failed, ask for them again, or give them up for good.
   init      Draft a commented job file from a URL or a curl command.
   plan      Tell what a run of JOB would ask for and how long it would take.
+  preview   Fetch the first rows of JOB and show their records.
   run       Fetch every row of JOB that is not done yet.
   schema    Print the JSON Schema of job files, for editors.
   serve     Run the built-in API: a hundred days of air temperature, with faults and a rate...
@@ -94,7 +95,15 @@ def test_help_answers_within_three_tenths_of_a_second_of_cpu() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["demo", "--help"], ["check", "--help"], ["init", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["demo", "--help"],
+        ["check", "--help"],
+        ["init", "--help"],
+        ["preview", "--help"],
+        ["--version"],
+    ],
 )
 def test_no_help_imports_anything_heavy(arguments: list[str]) -> None:
     """What takes long to import is imported inside the command that needs it."""

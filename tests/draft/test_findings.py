@@ -46,8 +46,8 @@ def pages_of(body: dict, query: dict[str, str] | None = None, *headers: tuple[st
                 "kind": "cursor",
                 "next": "next_cursor",
                 "parameter": "cursor",
-                "total": "total_count",
-                "more": "has_more",
+                "total": "total",
+                "more": "more",
             },
         ),
         (

@@ -1,15 +1,12 @@
 """`fetcher init`, from a command to the text of a job file."""
 
-import asyncio
-import threading
-from contextlib import contextmanager
-
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
 from fetcher.cli import main
 from fetcher.draft.init import Telling, asked_from, draft, loaded
+from tests.serving import serving
 
 NOW = 1_717_200_000.0  # 2024-06-01
 SNAPSHOT = """\
@@ -64,36 +61,6 @@ def test_a_draft_is_as_shown():
     assert loaded(text, {"EXAMPLE_TOKEN": "s3cret"}).read.dates.every == 7
 
 
-@pytest.fixture
-def api():
-    """`with api(handler) as url`: a server whose every request goes to the handler, in a loop of its own thread."""
-
-    @contextmanager
-    def serving(handler):
-        loop = asyncio.new_event_loop()
-
-        async def begin() -> tuple[web.AppRunner, str]:
-            app = web.Application()
-            app.router.add_route("*", "/{path:.*}", handler)
-            runner = web.AppRunner(app, access_log=None)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-        thread = threading.Thread(target=loop.run_forever)
-        thread.start()
-        runner, url = asyncio.run_coroutine_threadsafe(begin(), loop).result()
-        try:
-            yield url
-        finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
-
-    return serving
-
-
 def ran(*arguments: object, code: int = 0, **told) -> str:
     """The output of `fetcher init`, both streams."""
     found = CliRunner().invoke(main, ["init", *map(str, arguments)], **told)
@@ -101,7 +68,7 @@ def ran(*arguments: object, code: int = 0, **told) -> str:
     return found.output
 
 
-def test_one_request_is_sent_with_the_secret_and_teaches_where_records_lie(api):
+def test_one_request_is_sent_with_the_secret_and_teaches_where_records_lie():
     """Exactly one, as the command had it; its secret is in no line of the draft."""
     seen = []
 
@@ -110,7 +77,7 @@ def test_one_request_is_sent_with_the_secret_and_teaches_where_records_lie(api):
         headers = {"Link": '</v1/rows?page=2>; rel="next"', "RateLimit-Policy": '"d";q=10;w=60'}
         return web.json_response({"rows": [{"a": 1, "b": 2}, {"a": 3, "b": 4}], "top": [{"x": 1}]}, headers=headers)
 
-    with api(answer) as url:
+    with serving(answer) as url:
         text = ran("--curl", f"curl '{url}/v1/rows?date=2024-01-05' -H 'X-Api-Key: s3cret'")
     assert seen == [("GET", "/v1/rows?date=2024-01-05", "s3cret")]
     assert "s3cret" not in text
@@ -130,7 +97,7 @@ def test_one_request_is_sent_with_the_secret_and_teaches_where_records_lie(api):
         (200, "<html>", "text/html", "the API answers with html"),
     ],
 )
-def test_a_probe_that_teaches_nothing_is_told_in_the_draft(api, status, body, kind, told):
+def test_a_probe_that_teaches_nothing_is_told_in_the_draft(status, body, kind, told):
     """The draft comes all the same; nothing is sent twice."""
     requests = 0
 
@@ -139,14 +106,14 @@ def test_a_probe_that_teaches_nothing_is_told_in_the_draft(api, status, body, ki
         requests += 1
         return web.Response(status=status, text=body, content_type=kind)
 
-    with api(answer) as url:
+    with serving(answer) as url:
         text = ran(f"{url}/v1/rows?key=s3cret")
     assert requests == 1
     assert told in text
     assert "s3cret" not in text
 
 
-def test_nobody_is_asked_where_told_so_or_where_a_secret_is_missing(api):
+def test_nobody_is_asked_where_told_so_or_where_a_secret_is_missing():
     """--no-probe; a command with `$TOKEN` that is not set here."""
     requests = []
 
@@ -154,7 +121,7 @@ def test_nobody_is_asked_where_told_so_or_where_a_secret_is_missing(api):
         requests.append(request.headers.get("Authorization"))
         return web.json_response([])
 
-    with api(answer) as url:
+    with serving(answer) as url:
         command = f'curl {url} -H "Authorization: Bearer $MY_TOKEN"'
         assert "nothing was asked of the API" in ran(f"{url}/a", "--no-probe")
         assert "for MY_TOKEN is not set" in ran(command)
