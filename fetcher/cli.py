@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fetcher.commands.drafting import init
-from fetcher.commands.trying import check, preview
+from fetcher.commands.trying import check, preview, test
 from fetcher.shell import JOB, SET, loaded, seconds, tell, told_errors
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def main() -> None:
 main.add_command(init)
 main.add_command(check)
 main.add_command(preview)
+main.add_command(test)
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +18,13 @@ JOB = click.argument("job", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; the value is TOML.")
 
 
-def loaded(path: Path, overrides: tuple[str, ...]) -> "LoadedJob":
+def loaded(path: Path, overrides: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> "LoadedJob":
     """The job, or its faults on the screen and exit code 78."""
     from fetcher.errors import JobError
     from fetcher.job.load import load_job
 
     try:
-        return load_job(path, os.environ, overrides)
+        return load_job(path, environ, overrides)
     except JobError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from os import cpu_count
 from pathlib import Path
-from typing import Protocol
 
 from fetcher.annotate.from_job import steps_of
 from fetcher.annotate.steps import Step, annotated
@@ -19,14 +18,14 @@ from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Client, Fetched, Source, Witness
+from fetcher.fetch.client import Client, Witness
 from fetcher.fetch.health import Health
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import Ledger
-from fetcher.model import Outcome, Request
+from fetcher.model import Outcome
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
 from fetcher.realms import shared_by
@@ -80,30 +79,13 @@ class Owed:
             self.none.set()
 
 
-class Asks(Protocol):
-    """Who gets answers: the client, or somebody who has them already."""
-
-    async def fetch(
-        self,
-        request: Request,
-        source: Source = ...,
-        intend: Callable[[], Awaitable[None]] | None = None,
-        *,
-        kept_since: float = ...,
-    ) -> Fetched:
-        """The answer to a request; raises as `Client.fetch` does."""
-
-    def halt(self) -> None:
-        """No further request leaves."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stations:
     """What carries a row from its request to its outcome, open. `settle` commits an outcome at once; `pause` waits
     (seconds), and says whether the row may go on."""
 
     job: LoadedJob
-    client: Asks
+    client: Client
     parsing: Parsing
     engine: Processes[Answer, Parsed]
     settle: Callable[[Outcome], Awaitable[None]]

@@ -37,6 +37,7 @@ Commands:
   schema    Print the JSON Schema of job files, for editors.
   serve     Run the built-in API: a hundred days of air temperature, with faults and a rate...
   status    Show where JOB stands: rows by state, gaps, waits.
+  test      Try the examples beside JOB: answers in, records out.
   verify    Check JOB's ledger against its files, and what was sent against its limits.
 
   Exit codes:
@@ -128,10 +129,20 @@ def test_schema_prints_a_json_schema_in_which_every_key_is_described() -> None:
             assert key.get("description") or key.get("$ref"), name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
+SHIPPED = sorted(path for path in (ROOT / "configs").glob("*.toml") if not path.name.endswith(".test.toml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_every_shipped_job_loads(path: Path) -> None:
     """A newcomer starts from these files; none may need anything from outside."""
     assert load_job(path, {}).name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.test.toml")), ids=lambda path: path.name)
+def test_every_shipped_example_holds(path: Path) -> None:
+    """They are beside the jobs that a newcomer starts from, and show what an answer looks like."""
+    ran = python("-m", "fetcher", "test", str(path.with_name(path.name.replace(".test.toml", ".toml"))))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Commands that try a job before it is run: `check`, `preview`, `test`."""
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -48,3 +49,29 @@ def preview(job: Path, overrides: tuple[str, ...], rows: int, pages: int) -> Non
     with told_errors():
         for text in preview_lines(loaded_job, Look(rows, pages), os.environ):
             click.echo(text)
+
+
+@click.command()
+@JOB
+@SET
+@click.option("--record", is_flag=True, help="Make the file of examples from the first rows' answers, without secrets.")
+@click.option("--rows", default=1, show_default=True, type=click.IntRange(1, 100), help="So many rows are recorded.")
+def test(job: Path, overrides: tuple[str, ...], record: bool, rows: int) -> None:
+    """Try the examples beside JOB: answers in, records out. Sends nothing, needs no secret.
+
+    The examples of job.toml are in job.test.toml. Exit 0 where all hold, 3 where some do not, 78 where there are none.
+    """
+    from fetcher.examples import tried_text, try_examples, with_stand_ins
+
+    if record:
+        from fetcher.recording import record as record_examples
+
+        loaded_job = loaded(job, overrides)
+        with told_errors():
+            click.echo(record_examples(loaded_job, rows, os.environ))
+        return
+    loaded_job = loaded(job, overrides, with_stand_ins(job, os.environ))
+    with told_errors():
+        found = try_examples(loaded_job)
+        click.echo(tried_text(loaded_job, found))
+        sys.exit(3 if any(example.wrong for example in found) else 0)

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from datetime import date
 
 from fetcher.template import escape_braces
 
@@ -24,14 +25,14 @@ def literal(text: str) -> Text:
 def toml(value: object) -> str:
     """A value on one line. Raises TypeError for null, which TOML cannot say."""
     match value:
-        case Text():
-            return quoted(value.source)
-        case str():
-            return quoted(value)
+        case Text() | str():
+            return quoted(value.source if isinstance(value, Text) else value)
         case bool():
             return "true" if value else "false"
         case int() | float():
             return repr(value)
+        case date():
+            return value.isoformat()
         case dict():
             return (
                 "{ " + ", ".join(f"{key(name)} = {toml(item)}" for name, item in value.items()) + " }"
