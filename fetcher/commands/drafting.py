@@ -13,11 +13,13 @@ from fetcher.shell import tell, told_errors
 @click.argument("url", required=False)
 @click.option("--curl", metavar="COMMAND", help="A curl command in quotes, as documentation has it; - reads it.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the job file here.")
-@click.option("--no-probe", is_flag=True, help="Do not ask the API for one answer to learn from.")
-def init(url: str | None, curl: str | None, output: Path | None, no_probe: bool) -> None:
+@click.option(
+    "--probe/--no-probe", default=None, help="Ask the API once, to learn from its answer. A GET is, unless told."
+)
+def init(url: str | None, curl: str | None, output: Path | None, probe: bool | None) -> None:
     """Draft a commented job file from a URL or a curl command.
 
-    Secrets in it become ${secret:NAME}, days become slots. One request is sent, to see what an answer looks like.
+    Secrets in it become ${secret:NAME}, days become slots. A GET is sent once, to see what its answer looks like.
     """
     import tempfile
     import time
@@ -31,8 +33,8 @@ def init(url: str | None, curl: str | None, output: Path | None, no_probe: bool)
     command = sys.stdin.read() if "-" in (url, curl) else url or curl or ""
     with told_errors(), tempfile.TemporaryDirectory() as folder:
         check_is_new(output)
-        state = None if no_probe else user_state(Layout(Path(folder), Path(folder)), os.environ)
-        telling = Telling(str(output or "FILE"), os.environ, time.time(), state)
+        state = None if probe is False else user_state(Layout(Path(folder), Path(folder)), os.environ)
+        telling = Telling(str(output or "FILE"), os.environ, time.time(), state, may_change=bool(probe))
         try:
             text = draft(asked_from(command, os.environ), telling)
         except ValueError as error:

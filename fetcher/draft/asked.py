@@ -7,13 +7,15 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
+FORM = "application/x-www-form-urlencoded"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(slots=True)
 class Asked:
-    """A request by hand. `query` and `headers` are (name, value), in order; `json` is a body that was JSON, `body` any
-    other; `user` is `name:password`. `notes` say what was left out of it, and why."""
+    """A request by hand. `query` and `headers` are (name, value), in order. Of the bodies at most one is there: `json`
+    decoded, the fields of a `form`, the `parts` of a multipart, or any other as text. `user` is `name:password`.
+    `notes` say what was left out of it, and why."""
 
     base_url: str
     path: str
@@ -22,6 +24,8 @@ class Asked:
     method: str = "GET"
     json: object = None
     body: str = ""
+    form: list[tuple[str, str]] = field(default_factory=list)
+    parts: list[tuple[str, str]] = field(default_factory=list)
     user: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -63,13 +67,27 @@ def is_own_machine(address: str) -> bool:
 
 
 def read_body(asked: Asked, text: str) -> None:
-    """Give it a body: JSON where the text is an object or a list, a form or plain text elsewhere."""
+    """Give it a body: JSON where the text is an object or a list, fields where it is a form, else text."""
     try:
         found = msgspec.json.decode(text)
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict | list):
         asked.json = found
-        asked.drop("content-type", "content-length")
+        asked.drop("content-type")
+    elif fields := _fields(asked.header("Content-Type") or FORM, text):
+        asked.form = fields
+        asked.drop("content-type")
     else:
         asked.body = text
+
+
+def _fields(kind: str, text: str) -> list[tuple[str, str]]:
+    """The fields of a form; none where it is no form, or has a name twice, which a job cannot say."""
+    if not kind.startswith(FORM):
+        return []
+    try:
+        found = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        return []
+    return found if len(dict(found)) == len(found) else []

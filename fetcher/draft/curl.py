@@ -16,7 +16,7 @@ SHORT = {
 }  # fmt: skip
 """Short options that take a value, or mean something here."""
 
-LONG = frozenset({"header", "url", "oauth2-bearer", "url-query", *SHORT.values()})
+LONG = frozenset({"header", "url", "oauth2-bearer", "url-query", "form-string", *SHORT.values()})
 
 FLAGS = frozenset({"get", "head"})
 DATA = frozenset({"data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "json"})
@@ -28,8 +28,6 @@ IGNORED = re.compile(
 """Options with a value that change nothing of what is asked."""
 
 NOT_HERE = {
-    "form": "a multipart body (-F)",
-    "form-string": "a multipart body (--form-string)",
     "upload-file": "an upload (-T)",
     "cert": "a client certificate (-E)",
     "key": "a client certificate (--key)",
@@ -132,6 +130,13 @@ def _read_shorthands(asked: Asked, said: _Said) -> None:
 
 
 def _read_data(asked: Asked, said: _Said) -> None:
+    for part in said.all("form", "form-string"):
+        name, _, value = part.partition("=")
+        asked.parts.append((name, value))
+        asked.method = "POST"
+        asked.drop("content-type")
+        if value[:1] in ("@", "<") and ("form", part) in said.options:
+            asked.notes.append(f"the part {name} is the file {value[1:]}, whose content has to be put here")
     pieces = [_data(name, value) for name, value in said.options if name in DATA]
     if not pieces:
         return

@@ -19,18 +19,20 @@ from fetcher.parse.paths import decode
 from fetcher.read.dates import date_rows
 from fetcher.redaction import redacted
 
+UNSURE = "nothing was asked of the API, for a {method} may change something there; --probe sends it all the same"
 UNPROBED = "nothing was asked of the API: `fetcher preview` will show what an answer looks like"
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
     """What a draft is made under: the name of its file, the environment, the time (epoch seconds), and the folder of
-    the user's limits; no request is sent without one."""
+    the user's limits; no request is sent without one, and a GET alone unless `may_change`."""
 
     file: str
     environ: Mapping[str, str]
     now: float
     user_state: Path | None = None
+    may_change: bool = False
 
 
 def asked_from(text: str, environ: Mapping[str, str]) -> Asked:
@@ -49,6 +51,8 @@ def draft(asked: Asked, telling: Telling) -> str:
     seen = Seen(told=UNPROBED)
     if missing:
         seen = Seen(told=f"nothing was asked of the API, for {', '.join(missing)} is not set")
+    elif telling.user_state and request.method != "GET" and not telling.may_change:
+        seen = Seen(told=UNSURE.format(method=request.method))
     elif telling.user_state:
         seen = _probed(request, job_text(request, Seen(), telling.file, today), environ, telling)
     text = job_text(request, seen, telling.file, today)

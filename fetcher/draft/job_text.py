@@ -90,7 +90,7 @@ def _fetch(request: Drafted) -> list[str]:
         lines.append("# idempotency_key = true    # where the API honours Idempotency-Key: then a lost one is repeated")
         lines.append('# on_unknown = "retry"       # or where asking twice does no harm, as for a search')
     tables: list[str] = []
-    for name, value in (("query", request.query), ("headers", request.headers), ("json", request.json)):
+    for name, value in (("query", request.query), ("headers", request.headers), *request.body.items()):
         if not value:
             continue
         if len(inline := f"{name} = {toml(value)}") <= LINE or not isinstance(value, dict):

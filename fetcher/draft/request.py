@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from fetcher.draft.asked import Asked
 from fetcher.draft.credentials import Hidden, hidden_header, with_user
@@ -15,7 +16,7 @@ _VERSION = re.compile(r"v?\d[\d.]*|api|rest|public|json|data")
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """The request as a job file has it: `query` and `headers` by name, `json` with `Text` for its texts."""
+    """The request as a job file has it: `query` and `headers` by name; `body` by the name of its kind."""
 
     name: str
     base_url: str
@@ -23,7 +24,7 @@ class Drafted:
     query: dict[str, Text]
     headers: dict[str, Text]
     method: str
-    json: object
+    body: dict[str, object]
     days: Days | None
     hidden: Hidden
     notes: tuple[str, ...]
@@ -35,20 +36,27 @@ def drafted(asked: Asked) -> Drafted:
         raise ValueError(f"expected one of {', '.join(METHODS)}, got the method {asked.method}")
     with_user(asked)
     hidden, notes = Hidden(asked.host), list(asked.notes)
-    days = days_of([asked.path, *(value for name, value in asked.query if not looks_secret(name)), *_texts(asked.json)])
+    days = days_of(
+        [
+            asked.path,
+            *_texts(dict(asked.query)),
+            *_texts(asked.json),
+            *_texts(dict(asked.form + asked.parts)),
+            asked.body,
+        ]
+    )
     repeated = {name for name, _ in asked.query if [known for known, _ in asked.query].count(name) > 1}
     if repeated:
         notes.append(f"the query has {', '.join(sorted(repeated))} more than once; the last of each is kept")
-    if asked.body:
-        notes.append("its body is no JSON object; a job cannot send it")
     query = {name: _value(name, value, days, hidden) for name, value in asked.query}
     headers = {
         name: hidden_header(name, value, hidden) or dated(value, days)
         for name, value in {name.lower(): (name, value) for name, value in asked.headers}.values()
     }
-    body, had_nulls = without_nulls(_json(asked.json, "", days, hidden))
+    body, had_nulls = without_nulls(body_of(asked, days, hidden))
     if had_nulls:
         notes.append("null in the body is left out: TOML has none")
+    assert isinstance(body, dict)
     return Drafted(
         name=job_name(asked),
         base_url=asked.base_url,
@@ -56,11 +64,34 @@ def drafted(asked: Asked) -> Drafted:
         query=query,
         headers=headers,
         method=asked.method,
-        json=body,
+        body=body,
         days=days,
         hidden=hidden,
         notes=tuple(notes),
     )
+
+
+def body_of(asked: Asked, days: Days | None, hidden: Hidden) -> dict[str, object]:
+    """The body under the name of its kind; nothing where there is none."""
+    if told := graphql_of(asked.json):
+        variables = _json(told.get("variables") or {}, "", days, hidden)
+        named = {"operation": told["operationName"]} if told.get("operationName") else {}
+        return {"graphql": {"query": told["query"], **({"variables": variables} if variables else {}), **named}}
+    if asked.json is not None:
+        return {"json": _json(asked.json, "", days, hidden)}
+    for kind, fields in (("form", asked.form), ("multipart", asked.parts)):
+        if fields:
+            return {kind: {name: _value(name, value, days, hidden) for name, value in fields}}
+    return {"text": dated(asked.body, days)} if asked.body else {}
+
+
+def graphql_of(body: object) -> dict[str, Any] | None:
+    """A JSON body that is a GraphQL request (GraphQL over HTTP, section 5.1)."""
+    if not isinstance(body, dict) or not body.keys() <= {"query", "variables", "operationName"}:
+        return None
+    query = body.get("query")
+    is_query = isinstance(query, str) and re.match(r"\s*(query|mutation|subscription|fragment|\{)", query)
+    return body if is_query else None
 
 
 def job_name(asked: Asked) -> str:
@@ -93,7 +124,7 @@ def _json(value: object, name: str, days: Days | None, hidden: Hidden) -> object
 def _texts(value: object) -> list[str]:
     match value:
         case dict():
-            return [text for item in value.values() for text in _texts(item)]
+            return [text for name, item in value.items() if not looks_secret(name) for text in _texts(item)]
         case list():
             return [text for item in value for text in _texts(item)]
         case str():

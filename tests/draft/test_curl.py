@@ -21,12 +21,14 @@ def test_options_are_read_however_they_are_written():
 
 
 @pytest.mark.parametrize(
-    ("command", "method", "query", "json", "body"),
+    ("command", "method", "query", "json", "rest"),
     [
         ("curl x.org", "GET", [], None, ""),
         ("curl 'x.org/?a=1&b=&a=2'", "GET", [("a", "1"), ("b", ""), ("a", "2")], None, ""),
-        ("curl x.org -d a=1 -d b=2", "POST", [], None, "a=1&b=2"),
-        ("curl x.org --data-urlencode 'q=a b&c'", "POST", [], None, "q=a+b%26c"),
+        ("curl x.org -d a=1 -d b=2", "POST", [], None, [("a", "1"), ("b", "2")]),
+        ("curl x.org -d a=1 -d a=2", "POST", [], None, "a=1&a=2"),
+        ("curl x.org -F a=1 --form-string b=@c", "POST", [], None, [("a", "1"), ("b", "@c")]),
+        ("curl x.org --data-urlencode 'q=a b&c'", "POST", [], None, [("q", "a b&c")]),
         (
             "curl -G 'x.org?z=0' -d a=1 --data-urlencode 'q=a b'",
             "GET",
@@ -41,10 +43,11 @@ def test_options_are_read_however_they_are_written():
         ("curl -I x.org", "GET", [], None, ""),
     ],
 )
-def test_method_query_and_body(command, method, query, json, body):
+def test_method_query_and_body(command, method, query, json, rest):
     """Data makes a POST, -G puts it into the query, JSON is known by what it is."""
     asked = asked_by(command, {})
-    assert (asked.method, asked.query, asked.json, asked.body) == (method, query, json, body)
+    assert (asked.method, asked.query, asked.json) == (method, query, json)
+    assert (asked.body or asked.form or asked.parts or "") == rest
 
 
 def test_credentials_are_taken_in_every_way_that_curl_has():
@@ -84,9 +87,9 @@ def test_what_cannot_be_read_is_told(command, message):
 
 def test_what_a_job_cannot_send_is_noted():
     """Rather than left out silently."""
-    asked = asked_by("curl -F a=@b -r 0-9 x.org", {})
+    asked = asked_by("curl -F a=@b -F c=d -r 0-9 x.org", {})
     assert [note.partition(" is left out")[0] for note in asked.notes] == [
-        "a multipart body (-F)",
+        "the part a is the file b, whose content has to be put here",
         "a part of the answer (-r)",
     ]
 

@@ -142,6 +142,22 @@ def test_a_file_is_written_once_and_never_over_another(tmp_path):
     assert "No such file or directory" in ran("http://x.org", "--no-probe", "-o", tmp_path / "no" / "job.toml", code=74)
 
 
+def test_a_request_that_may_change_something_is_sent_only_where_told_so():
+    """A POST is not asked for by itself; --probe sends it once, with its body."""
+    bodies = []
+
+    async def answer(request: web.Request) -> web.Response:
+        bodies.append((request.method, await request.text()))
+        return web.json_response([{"a": 1}])
+
+    with serving(answer) as url:
+        command = f"curl {url}/v1/search -d 'q=1'"
+        assert "for a POST may change something there; --probe sends it" in ran("--curl", command)
+        assert bodies == []
+        assert 'records = "[]"' in ran("--curl", command, "--probe")
+    assert bodies == [("POST", "q=1")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -141,9 +141,30 @@ def test_a_secret_is_called_after_its_api(host, name):
     assert owner(host) == name
 
 
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("-d 'day=2024-01-01&token=abc'", 'form = { day = "{date:%Y-%m-%d}", token = "${secret:API_TOKEN}" }'),
+        ("-H 'content-type: text/csv' -d 'a,{b}'", 'text = "a,{{b}}"'),
+        ("-F a=1 -F 'day=2024-01-01'", 'multipart = { a = "1", day = "{date:%Y-%m-%d}" }'),
+        (
+            """--json '{"query": "query Q { a }", "variables": {"d": "2024-01-01"}, "operationName": "Q"}'""",
+            'graphql = { query = "query Q { a }", variables = { d = "{date:%Y-%m-%d}" }, operation = "Q" }',
+        ),
+        ("""--json '{"query": "words to look for"}'""", 'json = { query = "words to look for" }'),
+    ],
+)
+def test_every_kind_of_body_becomes_its_own_key(command, line):
+    """And the job loads: nothing is left to mend."""
+    text = draft(asked_by(f"curl http://127.0.0.1/v1/x {command}", {}), TELLING)
+    assert line in text
+    assert "To be mended" not in text
+
+
 def test_what_a_job_cannot_say_is_noted():
-    """A form, a name that comes twice, null."""
-    request = drafted(asked_by("curl 'x.org?a=1&a=2' -d 'b=c'", {}))
-    assert len(request.notes) == 2
+    """A name that comes twice, null."""
+    request = drafted(asked_by("""curl 'x.org?a=1&a=2' --json '{"a": null, "b": 1}'""", {}))
+    assert [note.partition(" ")[0] for note in request.notes] == ["the", "null"]
+    assert request.body == {"json": {"b": 1}}
     with pytest.raises(ValueError, match="the method TRACE"):
         drafted(asked_by("curl -X TRACE x.org", {}))
