@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fetcher.commands.drafting import init
+from fetcher.commands.failing import failures
 from fetcher.commands.trying import check, preview, test
 from fetcher.shell import JOB, SET, loaded, seconds, tell, told_errors
 
@@ -52,6 +53,7 @@ def main() -> None:
     open_closed_streams()
 
 
+main.add_command(failures)
 main.add_command(init)
 main.add_command(check)
 main.add_command(preview)
@@ -138,48 +140,6 @@ def plan(job: Path, overrides: tuple[str, ...]) -> None:
         click.echo(plan_text(loaded_job, plan_of(loaded_job, time.time(), random.Random())))
 
 
-@main.group()
-def failures() -> None:
-    """List the rows of a job that failed, ask for them again, or give them up for good."""
-
-
-@failures.command("list")
-@JOB
-@SET
-def list_failures(job: Path, overrides: tuple[str, ...]) -> None:
-    """One line a failed row: key, state, reason."""
-    from fetcher.progress import on_screen
-    from fetcher.status import view
-
-    with told_errors(), view(loaded(job, overrides)) as ledger:
-        for failure in ledger.failures():
-            click.echo(f"{failure.key}\t{failure.state}\t{failure.attempts} attempts\t{on_screen(failure.reason)}")
-
-
-@failures.command("retry")
-@JOB
-@click.argument("keys", nargs=-1)
-@SET
-def retry_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
-    """Ask for the failed rows KEYS (all of them without any) at the next run."""
-    from fetcher.failures import retry
-
-    with told_errors():
-        click.echo(f"{matched(retry(loaded(job, overrides), keys), keys):,} rows are asked for at the next run")
-
-
-@failures.command("discard")
-@JOB
-@click.argument("keys", nargs=-1, required=True)
-@SET
-def discard_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
-    """Settle the failed rows KEYS as discarded: they are not asked for again and fail no run."""
-    from fetcher.failures import discard
-
-    with told_errors():
-        click.echo(f"{matched(discard(loaded(job, overrides), keys), keys):,} rows are discarded")
-
-
 @main.command()
 def schema() -> None:
     """Print the JSON Schema of job files, for editors."""
@@ -223,15 +183,6 @@ def demo(step: str, folder: Path, overrides: tuple[str, ...]) -> None:
     with built_in_api(int(step)) as url:
         job = loaded(demo_job_file(), (*demo_overrides(url, folder), *overrides))
         sys.exit(run_shown(job, RunOptions()))
-
-
-def matched(rows: int, keys: tuple[str, ...]) -> int:
-    """How many rows a command has found, or exit code 2 where it was given keys and found fewer."""
-    if rows < len(set(keys)):
-        raise click.UsageError(
-            f"{rows} of these are failed rows: {', '.join(keys)}; `fetcher failures list` names them"
-        )
-    return rows
 
 
 def wait_for_turn(job: str, wait_s: float) -> None:
