@@ -17,12 +17,12 @@ from fetcher.launch import check_ledger_is_there, layout_of
 from fetcher.ledger import LedgerView
 from fetcher.listing import requests_seen, rows_of
 from fetcher.model import IDEMPOTENT, Request
+from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import load
 from fetcher.plan import ledger_of
 from fetcher.progress import on_screen
 from fetcher.redaction import looks_secret, redacted
 from fetcher.selection import PARSED
-from fetcher.stations import parsing_of
 from fetcher.template import Template
 
 KEYS_SHOWN = 3
@@ -51,7 +51,7 @@ def check(job: LoadedJob, now: float) -> Checked:
     `Contradiction` where records lie there without a ledger.
     """
     layout, found = layout_of(job), Checked()
-    load(parsing_of(job))
+    load(parsing_of(job.parse, job.write.key, job.fetch.pages))
     check_ledger_is_there(layout)
     check_writable(layout.folder)
     with ExitStack() as stack:
@@ -204,6 +204,7 @@ def answers_text(job: LoadedJob) -> str:
 def records_text(job: LoadedJob) -> str:
     """Where records come from, and go to."""
     function = job.parse.function
-    made = f"by {function.name}() in {function.file.name}" if function else f"at {job.parse.records}"
+    place = f"{job.parse.format} at {job.parse.records}" if job.parse.records else job.parse.format
+    made = f"by {function.name}() in {function.file.name}" if function else place
     state = "" if job.write.folder.is_dir() else " (not there yet)"
     return f"{made}, into {job.write.folder}{state}"

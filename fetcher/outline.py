@@ -14,6 +14,8 @@ WIDTH = 60
 THIN = 3
 """An object with so few keys beside a list is a heading of that list rather than a record."""
 
+MOST_AROUND = 6
+_FIELD = re.compile(r'[A-Za-z_][A-Za-z0-9_]*|"(?:[^"\\]|\\.)*"')
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KINDS = {dict: "objects", list: "lists", str: "text", int: "numbers", float: "numbers", bool: "flags"}
 
@@ -130,3 +132,29 @@ def columns_of(shape: Shape) -> list[str]:
             beside.setdefault(above, []).append((f"{above}{dot}{last}", seen.count))
     found = [group for group in beside.values() if len(group) > 1 and len({count for _, count in group}) == 1]
     return [path for path, _ in max(found, key=len)] if found else []
+
+
+def direct_fields(shape: Shape, path: str) -> list[str]:
+    """Names of the fields that records at a path have, as JMESPath writes them."""
+    above = "" if path == "@" else f"{path}."
+    below = (name.removeprefix(above) for name in shape if name.startswith(above) and name != "@")
+    return [name for name in below if _FIELD.fullmatch(name)]
+
+
+def around_of(shape: Shape, path: str) -> dict[str, str]:
+    """{field: its path from a record out} of what the objects that hold records at a path say by themselves: the time
+    of a list of readings, say. `^` is one step out."""
+    taken, found = {_bare(name) for name in direct_fields(shape, path)}, dict[str, str]()
+    steps = path.split("[]")[:-2]
+    for up in range(1, len(steps) + 1):
+        holder = "[]".join(path.split("[]")[: -1 - up]) + "[]"
+        for name in direct_fields(shape, holder):
+            seen = shape[f"{holder}.{name}"]
+            if seen.example and len(found) < MOST_AROUND and _bare(name) not in taken:
+                found[_bare(name)] = "^" * up + f".{name}"
+                taken.add(_bare(name))
+    return found
+
+
+def _bare(name: str) -> str:
+    return json.loads(name) if name.startswith('"') else name

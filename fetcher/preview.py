@@ -23,7 +23,8 @@ from fetcher.ledger import Ledger
 from fetcher.listing import rows_of
 from fetcher.model import IDEMPOTENT, Outcome, Request, Response, Row, RowState
 from fetcher.outline import lines_of, record_paths, shape_of
-from fetcher.parse.paths import decode
+from fetcher.parse.formats import decoded
+from fetcher.parse.from_job import parsing_of
 from fetcher.pipeline import carry
 from fetcher.plan import ledger_of
 from fetcher.redaction import redacted
@@ -182,8 +183,9 @@ def outcome_text(outcome: Outcome) -> str:
 
 def outline_lines(job: LoadedJob, response: Response) -> Iterator[str]:
     """What an answer without records looks like, so that it shows where its records would be."""
+    form = parsing_of(job.parse, job.write.key, job.fetch.pages).format
     try:
-        shape = shape_of(decode(response.body))
+        shape = shape_of(decoded(form, response.body, response.header("Content-Type") or ""))
     except Quarantined:
         text = response.body[: 4 * TEXT_SHOWN].decode("utf-8", "replace")
         yield f"the answer begins: {shortened(redacted(' '.join(text.split()), job.secrets), TEXT_SHOWN)}"

@@ -39,7 +39,7 @@ secrets: job.toml can be run; nothing was sent
   expects  empty
   limits   6/10 s, 5000/day; 8 at once; 9 requests in all
   answers  are not kept
-  records  at rows[], into FOLDER/data (not there yet)
+  records  json at rows[], into FOLDER/data (not there yet)
   warning  fetch.query.key holds a secret: addresses end up in logs; a header is safer where allowed
   warning  fetch.query.token looks like a secret that stands in the file; write ${secret:NAME}
   warning  a secret is sent over http, where everybody on the way can read it; use https

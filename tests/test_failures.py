@@ -145,7 +145,7 @@ limits.rate = "1000/s"
 """
 SHOWN = """\
 2024-01-01: quarantined, 1 attempt, WHEN
-  reason   the answer is not JSON: JSON is malformed: invalid character (byte 0)
+  reason   expected JSON, got text/html; the answer is not JSON: JSON is malformed: invalid character (byte 0)
   asked    GET URL/v1?date=2024-01-01&key=***
            X-Token: ***
   answer   200 text/html; charset=utf-8, 25 bytes, WHEN

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.outline import columns_of, lines_of, record_paths, shape_of
+from fetcher.outline import around_of, columns_of, lines_of, record_paths, shape_of
 
 ANSWERS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -97,3 +97,14 @@ def test_a_table_told_by_its_columns_is_seen():
     assert columns_of(shape_of({"hourly": hourly, "units": {"a": [1]}})) == ["hourly.time", "hourly.temperature"]
     assert columns_of(shape_of({"a": [1, 2], "b": [1]})) == []
     assert columns_of(shape_of({"rows": [{"a": [1], "b": [2]}]})) == []
+
+
+def test_what_is_round_records_is_found_with_its_way_out():
+    """From the nearest object outwards; what a record has itself, lists and objects are left out, and the whole answer
+    is no heading."""
+    reading = {"id": "S1", "value": 1}
+    item = {"at": "10:00", "id": "x", "odd name": 1, "sub": {"a": 1}, "list": [1], "readings": [reading]}
+    shape = shape_of({"status": "ok", "days": [{"day": "d", "at": "d", "items": [item]}]})
+    assert around_of(shape, "days[].items[].readings[]") == {"at": "^.at", "odd name": '^."odd name"', "day": "^^.day"}
+    assert around_of(shape, "days[]") == {}
+    assert around_of(shape, "@") == {}

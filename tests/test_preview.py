@@ -100,7 +100,7 @@ def test_answers_with_nothing_to_read_show_what_they_look_like(fetcher, api):
     told = fetcher("preview", "--rows", "2")
     assert "    data.list[]    2 objects\n" in told
     assert "  parse.records could be 'data.list[]' (2)\n" in told
-    assert "  quarantined: the answer is not JSON" in told
+    assert "  quarantined: expected JSON, got text/html; the answer is not JSON" in told
     assert "  the answer begins: <html> Log in\n" in told
 
 

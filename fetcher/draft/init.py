@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from fetcher.draft.request import Drafted, drafted
 from fetcher.errors import ApiDown, JobError, Quarantined, RowError
 from fetcher.job.load import LoadedJob, load_job
 from fetcher.model import Response
-from fetcher.parse.paths import decode
+from fetcher.parse.formats import Format, Name, decoded
 from fetcher.read.dates import date_rows
 from fetcher.redaction import redacted
 
@@ -93,11 +93,19 @@ def _probed(request: Drafted, text: str, environ: Mapping[str, str], telling: Te
 
 def learned(response: Response, request: Drafted, now: float) -> Seen:
     """What the answer to the probe teaches."""
-    told_format = format_of(response)
+    kind = response.header("Content-Type") or ""
     query = {name: value.source for name, value in request.query.items()}
-    try:
-        answer = decode(response.body)
-    except Quarantined:
-        said = told_format or "something that is no JSON"
-        return Seen(Findings(format=told_format or "text"), f"the API answers with {said}")
-    return Seen(findings(response, answer, query, now))
+    told = ""
+    for name in dict.fromkeys((format_of(response), "json")):
+        if name not in FORMATS:
+            continue
+        try:
+            answer = decoded(Format(FORMATS[name]), response.body, kind)
+        except (Quarantined, JobError) as error:
+            told = told or f"the API answers with {kind or 'no Content-Type'}: {error}"
+        else:
+            return Seen(replace(findings(response, answer, query, now), format=name))
+    return Seen(Findings(format="text"), told or f"the API answers with {kind}, which is read as text")
+
+
+FORMATS: Mapping[str, Name] = {"json": "json", "ndjson": "ndjson", "csv": "csv", "xml": "xml"}

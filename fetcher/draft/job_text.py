@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from fetcher.draft.findings import Findings
 from fetcher.draft.request import Drafted
 from fetcher.draft.texts import in_comment, key, toml
+from fetcher.outline import around_of, direct_fields
 
 LINE = 100
 FIRST_DAYS = 7
@@ -129,12 +130,19 @@ def _cache(request: Drafted) -> list[str]:
 def _parse(found: Findings | None) -> list[str]:
     if found is None:
         return ["[parse]", 'records = "@"    # the whole answer is one record; `fetcher preview` shows what is in it']
-    return ["[parse]", *_records(found), *_columns(found)]
+    form = [] if found.format == "json" else [f"format = {toml(found.format)}"]
+    return ["[parse]", *form, *_records(found)]
 
 
 def _records(found: Findings) -> Iterator[str]:
-    if found.format != "json":
-        yield f"format = {toml(found.format)}"
+    if found.columns and found.records in ([], [("@", 1)]):
+        yield from _columns(found)
+        return
+    if found.format in ("csv", "ndjson"):
+        yield from _fields(found, "[]")
+        return
+    if found.format == "text":
+        yield "# pattern = '(?P<name>[a-z]+) (?P<value>[0-9]+)'    # a record a match; else the answer is one"
         return
     paths = found.records or [("@", 1)]
     for number, (path, count) in enumerate(paths[:ALTERNATIVES]):
@@ -145,17 +153,21 @@ def _records(found: Findings) -> Iterator[str]:
 
 
 def _fields(found: Findings, path: str) -> Iterator[str]:
-    """Names of what is in a record, for whoever wonders whether it is the right one."""
-    above = "" if path == "@" else f"{path}."
-    names = [name.removeprefix(above) for name in found.shape if name.startswith(above) and name != "@"]
-    direct = [name for name in names if "." not in name and not name.endswith("[]")]
-    if direct:
-        more = ", ..." if len(direct) > NAMES_SHOWN else ""
-        yield f"#   with {in_comment(', '.join(direct[:NAMES_SHOWN]))}{more}"
+    """Names of what is in a record, for whoever wonders whether it is the right one; and what is round it."""
+    names = direct_fields(found.shape, path)
+    if names:
+        more = ", ..." if len(names) > NAMES_SHOWN else ""
+        yield f"#   with {in_comment(', '.join(names[:NAMES_SHOWN]))}{more}"
+    around = around_of(found.shape, path)
+    if around:
+        told = ", ".join(f"{key(name)} = {toml(source)}" for name, source in around.items())
+        yield f"fields = {{ {told} }}    # ^ is what is round a record"
+        yield 'others = "keep"'
 
 
-def _columns(found: Findings) -> list[str]:
-    if not found.columns:
-        return []
-    names = in_comment(", ".join(found.columns[:NAMES_SHOWN]))
-    return [f"# Columns of a table, it seems: {names}. A parse.function can turn them into records."]
+def _columns(found: Findings) -> Iterator[str]:
+    """A table that is told by its columns."""
+    above = {path.rpartition(".")[0] for path in found.columns}
+    names = ", ".join(path.rpartition(".")[2] for path in found.columns[:NAMES_SHOWN])
+    yield f"records = {toml(above.pop() or '@')}    # lists side by side: {in_comment(names)}"
+    yield "columns = true"

@@ -1,5 +1,7 @@
 """`fetcher init`, from a command to the text of a job file."""
 
+import json
+
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
@@ -93,8 +95,7 @@ def test_one_request_is_sent_with_the_secret_and_teaches_where_records_lie():
     [
         (401, '{"error": "bad key s3cret"}', "application/json", 'taught nothing: HTTP 401 {"error": "bad key ***"}'),
         (500, "oops", "text/plain", "taught nothing: HTTP 500 oops; 1 attempt"),
-        (200, "a,b\n1,2\n", "text/csv", "the API answers with csv"),
-        (200, "<html>", "text/html", "the API answers with html"),
+        (200, "<html>", "text/html", "the API answers with text/html; charset=utf-8: expected JSON, got text/html"),
     ],
 )
 def test_a_probe_that_teaches_nothing_is_told_in_the_draft(status, body, kind, told):
@@ -111,6 +112,49 @@ def test_a_probe_that_teaches_nothing_is_told_in_the_draft(status, body, kind, t
     assert requests == 1
     assert told in text
     assert "s3cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "lines", "records"),
+    [
+        ("a,b\n1,2\n", "text/csv", 'format = "csv"\n#   with a, b\n', [{"a": "1", "b": "2"}]),
+        ('{"a": 1}\n{"a": 2}\n', "application/x-ndjson", 'format = "ndjson"\n#   with a\n', [{"a": 1}, {"a": 2}]),
+        (
+            "<r><i><a>1</a></i><i><a>2</a></i></r>",
+            "application/xml",
+            'format = "xml"\nrecords = "r.i[]" ',
+            [{"a": "1"}, {"a": "2"}],
+        ),
+        (
+            '{"hourly": {"time": ["x", "y"], "t": [1, 2]}}',
+            "application/json",
+            'records = "hourly"    # lists side by side: time, t\ncolumns = true\n',
+            [{"time": "x", "t": 1}, {"time": "y", "t": 2}],
+        ),
+        (
+            '{"items": [{"at": 1, "r": [{"v": 2}, {"v": 3}]}]}',
+            "application/json",
+            'fields = { at = "^.at" }    # ^ is what is round a record\nothers = "keep"\n',
+            [{"at": 1, "v": 2}, {"at": 1, "v": 3}],
+        ),
+        ('[{"a": 1}]', "text/html", 'records = "[]" ', [{"a": 1}]),
+        ("so it is", "text/plain", 'format = "text"\n', [{"text": "so it is"}]),
+    ],
+)
+def test_what_a_draft_says_of_an_answer_is_how_it_is_parsed(tmp_path, body, kind, lines, records):
+    """Whatever the format, and however its records lie: the drafted job brings them home as it stands."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=body, content_type=kind)
+
+    with serving(answer) as url:
+        file = tmp_path / "job.toml"
+        ran(f"{url}/v1/rows?day=2024-01-05", "-o", file)
+        assert lines in file.read_text()
+        one_day = ["--set", 'read.dates.to="2024-01-05"']
+        assert CliRunner().invoke(main, ["run", str(file), *one_day]).exit_code == 0
+    written = (tmp_path / "data" / "rows" / "records-000001.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in written] == records
 
 
 def test_nobody_is_asked_where_told_so_or_where_a_secret_is_missing():
