@@ -17,7 +17,7 @@ from fetcher.job.load import LoadedJob
 from fetcher.model import Response, Row
 from fetcher.playback import Played, played, stage
 from fetcher.redaction import redacted
-from fetcher.stations import Stations
+from fetcher.rehearsal import Rehearsal
 
 SECRET = re.compile(r"\$\{secret:([A-Za-z_]\w*)\}")
 DIFF_SHOWN = 40
@@ -50,21 +50,21 @@ def try_examples(job: LoadedJob) -> list[Tried]:
 
 
 async def _tried(job: LoadedJob, examples: Sequence[Example]) -> list[Tried]:
-    async with stage(job) as stations:
-        return [await tried(stations, example) for example in examples]
+    async with stage(job) as staged:
+        return [await tried(staged, example) for example in examples]
 
 
-async def tried(stations: Stations, example: Example) -> Tried:
+async def tried(staged: Rehearsal, example: Example) -> Tried:
     """One example. What would end a run, but for a fault of the job itself, is what becomes of it."""
     row = Row(example.name, example.row)
     try:
-        found = await played(stations, row, [response_of(answer) for answer in example.answers])
+        found = await played(staged, row, [response_of(answer) for answer in example.answers])
     except JobError:
         raise
     except FetcherError as error:
-        reason = redacted(str(error), stations.job.secrets)
+        reason = redacted(str(error), staged.stations.job.secrets)
         return Tried(example.name, (f"the run would end here: {plain_line(reason)}",))
-    return Tried(example.name, tuple(differences(stations.job, example, found)))
+    return Tried(example.name, tuple(differences(staged.stations.job, example, found)))
 
 
 def response_of(answer: Answer) -> Response:

@@ -104,13 +104,24 @@ def record_paths(shape: Shape) -> list[tuple[str, int]]:
     A list that hangs below objects which hold little else beats those objects; else the list with the most, and of
     equals the one that comes first.
     """
-    lists = [(path, seen) for path, seen in shape.items() if path.endswith("[]") and set(seen.kinds) == {"objects"}]
+    lists = [
+        (path, seen)
+        for path, seen in shape.items()
+        if path.endswith("[]") and set(seen.kinds) == {"objects"} and _is_plain_way(path, shape)
+    ]
     if not lists:
         return [("@", 1)] if "objects" in shape.get("@", Seen()).kinds else []
     tops = [path for path, _ in lists if not any(path.startswith(f"{other}.") for other, _ in lists)]
     best = max((_within(path, lists) for path in tops), key=lambda found: found[1].count)
     others = sorted((found for found in lists if found[0] != best[0]), key=lambda found: -found[1].count)
     return [(path, seen.count) for path, seen in (best, *others)]
+
+
+def _is_plain_way(path: str, shape: Shape) -> bool:
+    """Whether each list on the way holds one kind of things; JMESPath flattens what is mixed differently."""
+    steps = path.split("[]")
+    ways = ("[]".join(steps[:number]) + "[]" for number in range(1, len(steps)))
+    return all(len(shape[way].kinds) == 1 for way in ways if way in shape)
 
 
 def _within(path: str, lists: list[tuple[str, Seen]]) -> tuple[str, Seen]:

@@ -1,15 +1,13 @@
 """A client that has its answers already: examples are carried through a run's own stations, and nothing is sent."""
 
-import asyncio
 import random
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fetcher.errands import errand_of
 from fetcher.errors import GaveUp, NotKept
 from fetcher.fetch.client import Client, Fetched
 from fetcher.fetch.expectations import meaning, rule_for
@@ -17,11 +15,9 @@ from fetcher.fetch.hints import hints
 from fetcher.fetch.retries import AttemptFailed, Retries
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import CacheSection
-from fetcher.ledger import Ledger
 from fetcher.model import Outcome, Request, Response, Row
-from fetcher.pipeline import carry
-from fetcher.selection import Verdict
-from fetcher.stations import Stations, Surroundings, batches_of, open_stations
+from fetcher.rehearsal import Rehearsal, rehearsal
+from fetcher.stations import batches_of
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 
@@ -59,40 +55,29 @@ class Playback(Client):
 class Played:
     """What became of a row that was answered so: its outcomes, one a page, the requests, and answers left over."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-    unasked: int = 0
+    outcomes: list[Outcome]
+    requests: list[Request]
+    unasked: int
 
 
 @asynccontextmanager
-async def stage(job: LoadedJob) -> AsyncIterator[Stations]:
-    """A run's stations, in a folder of their own that is gone afterwards."""
+async def stage(job: LoadedJob) -> AsyncIterator[Rehearsal]:
+    """A run's stations, in a folder of their own that is gone afterwards; nothing is kept, nobody is waited for."""
     job = replace(job, fetch=job.fetch.model_copy(update={"cache": CacheSection(keep="none")}))
     with tempfile.TemporaryDirectory() as name:
-        layout = Layout(Path(name), Path(name))
-        with Ledger(Path(name) / "ledger.sqlite") as ledger:
-            around = Surroundings(
-                *(layout, ledger, Tally(), time.time, random.Random(0), asyncio.Event(), asyncio.Event()),
-                witness=lambda _request, _response, _rule: None,
-            )
-            async with AsyncExitStack() as stack:
-                yield await open_stations(job, around, forgotten, stack)
+        async with rehearsal(job, Layout(Path(name), Path(name)), None) as rehearsed:
+            yield Rehearsal(replace(rehearsed.stations, pause=at_once), [])
 
 
-async def played(stations: Stations, row: Row, answers: Sequence[Response]) -> Played:
-    """Carry a row that is answered so. Raises what would end a run, such as `Stopped`."""
-    job = stations.job
+async def played(staged: Rehearsal, row: Row, answers: Sequence[Response]) -> Played:
+    """Carry a row that is answered so, as far as the answers reach. Raises what would end a run, such as `Stopped`."""
+    job = staged.stations.job
     client = Playback(job, answers)
-    stations = replace(stations, client=client, batches=batches_of(job, client))
-    found = Played()
-    async with aclosing(carry(stations, errand_of(row, Verdict.ASK, None, job.fetch))) as outcomes:
-        async for outcome in outcomes:
-            found.outcomes.append(outcome)
-            if not client.unasked:
-                break
-    found.requests, found.unasked = client.requests, client.unasked
-    return found
+    stations = replace(staged.stations, client=client, batches=batches_of(job, client))
+    looked = await Rehearsal(stations, []).look(row, len(answers))
+    return Played(looked.outcomes, client.requests, client.unasked)
 
 
-async def forgotten(_: Outcome) -> None:
-    """Nothing of this is settled."""
+async def at_once(_: float) -> bool:
+    """A wait that is none."""
+    return True

@@ -4,33 +4,24 @@ What is sent counts in the realm as it does in a run, and what was kept is not a
 """
 
 import asyncio
-import random
-import tempfile
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, aclosing
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from fetcher.check import plain_line, request_text
-from fetcher.errands import errand_of
 from fetcher.errors import FetcherError, Quarantined
-from fetcher.job.expect import Expect
 from fetcher.job.load import LoadedJob
 from fetcher.launch import check_ledger_is_there, gravest, layout_of, make_folder, user_state
-from fetcher.ledger import Ledger
 from fetcher.listing import rows_of
-from fetcher.model import IDEMPOTENT, Outcome, Request, Response, Row, RowState
+from fetcher.model import IDEMPOTENT, Outcome, Response, RowState
 from fetcher.outline import lines_of, record_paths, shape_of
 from fetcher.parse.formats import decoded
 from fetcher.parse.from_job import parsing_of
-from fetcher.pipeline import carry
 from fetcher.plan import ledger_of
 from fetcher.redaction import redacted
-from fetcher.selection import Verdict
-from fetcher.stations import Stations, Surroundings, open_stations
-from fetcher.tally import Tally
+from fetcher.rehearsal import Looked, rehearsal
 
 RECORDS_SHOWN = 3
 LINE = 160
@@ -39,24 +30,6 @@ PATHS_SHOWN = 3
 INDENT = "  "
 UNREAD = frozenset({RowState.EMPTY, RowState.WAITING, RowState.QUARANTINED})
 """States of rows whose answer came, and had nothing in it that the job could read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request, its answer, and the rule of the job that the answer falls under."""
-
-    request: Request
-    response: Response
-    rule: Expect | None
-
-
-@dataclass(slots=True)
-class Looked:
-    """What became of a row: what was asked and answered for it, and its outcomes, one a page."""
-
-    row: Row
-    exchanges: list[Exchange] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,35 +49,11 @@ async def preview(job: LoadedJob, look: Look, environ: Mapping[str, str]) -> Asy
     check_ledger_is_there(layout)
     make_folder(layout, layout.folder)
     make_folder(layout, layout.state)
-    seen: list[Exchange] = []
-    with ExitStack() as files:
-        ledger = files.enter_context(ledger_of(layout.state / "ledger.sqlite", files))
-        own = Ledger(Path(files.enter_context(tempfile.TemporaryDirectory())) / "ledger.sqlite")
-        around = Surroundings(
-            *(layout, files.enter_context(own), Tally(), time.time, random.Random(), asyncio.Event(), asyncio.Event()),
-            user_state=user_state(layout, environ),
-            witness=lambda request, response, rule: seen.append(Exchange(request, response, rule)),
-        )
-        async with AsyncExitStack() as stack:
-            stations = await open_stations(job, around, forgotten, stack)
+    with ExitStack() as stack:
+        ledger = stack.enter_context(ledger_of(layout.state / "ledger.sqlite", stack))
+        async with rehearsal(job, layout, user_state(layout, environ)) as rehearsed:
             for row in islice(rows_of(job, ledger, time.time()), look.rows):
-                yield await looked_at(stations, row, look.pages, seen)
-
-
-async def looked_at(stations: Stations, row: Row, pages: int, seen: list[Exchange]) -> Looked:
-    """Carry one row as far as its first pages; `seen` is where its exchanges come in."""
-    found = Looked(row)
-    async with aclosing(carry(stations, errand_of(row, Verdict.ASK, None, stations.job.fetch))) as outcomes:
-        async for outcome in outcomes:
-            found.outcomes.append(outcome)
-            if len(found.outcomes) >= pages:
-                break
-    found.exchanges, seen[:] = list(seen), []
-    return found
-
-
-async def forgotten(_: Outcome) -> None:
-    """A preview settles nothing."""
+                yield await rehearsed.look(row, look.pages)
 
 
 def preview_lines(job: LoadedJob, look: Look, environ: Mapping[str, str]) -> Iterator[str]:

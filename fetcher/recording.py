@@ -17,8 +17,9 @@ from fetcher.job.examples import examples_file
 from fetcher.job.load import LoadedJob
 from fetcher.model import Response, Row
 from fetcher.playback import Played, played, stage
-from fetcher.preview import Look, Looked, preview
+from fetcher.preview import Look, preview
 from fetcher.redaction import MASK, redacted
+from fetcher.rehearsal import Looked
 
 INLINE_BYTES = 8000
 KEPT_HEADERS = re.compile(r"content-type|link|retry-after|.*rate-?limit.*", re.IGNORECASE)
@@ -63,11 +64,11 @@ def record(job: LoadedJob, rows: int, environ: Mapping[str, str]) -> str:
 
 async def _recorded(job: LoadedJob, rows: int, environ: Mapping[str, str]) -> list[Recorded]:
     found = []
-    async with stage(job) as stations, aclosing(preview(job, Look(rows), environ)) as looks:
+    async with stage(job) as staged, aclosing(preview(job, Look(rows), environ)) as looks:
         async for looked in looks:
             answers = [stripped(job, response) for response in answers_of(looked)]
             if answers:
-                found.append(Recorded(looked.row, answers, await played(stations, looked.row, answers)))
+                found.append(Recorded(looked.row, answers, await played(staged, looked.row, answers)))
     return found
 
 

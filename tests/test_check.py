@@ -78,7 +78,9 @@ def test_what_would_surprise_a_folder_that_has_rows_is_told(tmp_path):
     """Another request, another parser; and what lies there stays as it is."""
     job = job_in(tmp_path)
     settle(job, done(1, 2))
-    CliRunner().invoke(main, ["run", str(job.file)])  # writes the fingerprints down; nobody answers there
+    CliRunner().invoke(
+        main, ["run", str(job.file), "--set", "fetch.retries.attempts=1"]
+    )  # writes the fingerprints down; nobody answers there
     before = everything(job.write.folder)
     assert [text for text in check(job, NOW).warnings if "changed" in text] == []
     other = job_in(tmp_path, 'parse.records="x"', "fetch.query={day='{date}'}")

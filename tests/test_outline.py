@@ -60,6 +60,7 @@ def test_a_long_list_is_counted_and_not_read_whole():
         ({"a": 1}, [("@", 1)]),
         ([1, 2], []),
         ("text", []),
+        ([None, None, False, [{}]], []),
         ({"stations": [{"i": 1}] * 5, "items": [{"t": 1, "r": [{"v": 1}] * 4}] * 2}, [("items[].r[]", 8)]),
         (  # the authors of a paper are no records, however many there are
             {"items": [{"doi": 1, "title": 2, "year": 3, "author": [{"n": 1}] * 9}] * 2},

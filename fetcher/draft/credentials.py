@@ -12,7 +12,12 @@ from fetcher.draft.texts import Text
 from fetcher.redaction import looks_secret
 
 _SCHEMED = re.compile(r"(?P<scheme>Bearer|Basic|Token|ApiKey|Api-Key|Key|OAuth)\s+(?P<rest>\S.*)", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)\}?")
+_VARIABLE = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)\}?")
+_PLACEHOLDER = re.compile(
+    r"<.*>|\{.*\}|\[.*\]|your[-_ ]?.*|my[-_](api[-_]?)?(key|token)|x{3,}|\*+|\.{3}|…", re.IGNORECASE
+)
+"""What documentation writes where a key of one's own goes."""
+
 _ANYBODYS = frozenset({"api", "www", "data", "rest", "v1", "v2", "v3", "public", "localhost", "app", "dev"})
 _KINDS = (("token", "TOKEN"), ("bearer", "TOKEN"), ("basic", "BASIC"), ("cookie", "COOKIE"), ("pass", "PASSWORD"),
           ("secret", "SECRET"), ("sig", "SIGNATURE"))  # fmt: skip
@@ -29,9 +34,9 @@ class Hidden:
 
     def hide(self, value: str, place: str, kind: str) -> Text:
         """What stands for that value in a job file."""
-        told = _PLACEHOLDER.fullmatch(value)
+        told = _VARIABLE.fullmatch(value)
         name = told["name"] if told else self._name(value, kind)
-        self.values[name] = "" if told else value
+        self.values[name] = "" if told or _PLACEHOLDER.fullmatch(value) else value
         self.places.setdefault(name, place)
         return Text(f"${{secret:{name}}}")
 

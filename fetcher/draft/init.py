@@ -10,13 +10,14 @@ from fetcher.draft.asked import Asked, asked_of
 from fetcher.draft.curl import asked_by
 from fetcher.draft.findings import Findings, findings, format_of
 from fetcher.draft.job_text import Seen, job_text
-from fetcher.draft.probe import probe
+from fetcher.draft.probe import Probed, probe
 from fetcher.draft.request import Drafted, drafted
-from fetcher.errors import ApiDown, JobError, Quarantined, RowError
+from fetcher.errors import FetcherError, JobError, Quarantined
 from fetcher.job.load import LoadedJob, load_job
+from fetcher.ledger import Ledger
+from fetcher.listing import rows_of
 from fetcher.model import Response
 from fetcher.parse.formats import Format, Name, decoded
-from fetcher.read.dates import date_rows
 from fetcher.redaction import redacted
 
 UNSURE = "nothing was asked of the API, for a {method} may change something there; --probe sends it all the same"
@@ -83,12 +84,15 @@ def _probed(request: Drafted, text: str, environ: Mapping[str, str], telling: Te
         job = loaded(text, environ)
     except JobError:
         return Seen(told=UNPROBED)
-    row = next(iter(date_rows(job.read.dates, datetime.fromtimestamp(telling.now, UTC))))
+    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
+        row = next(rows_of(job, ledger, telling.now))
     try:
-        response = probe(job, row, telling.user_state)
-        return learned(response, request, telling.now)
-    except (RowError, ApiDown) as error:
-        return Seen(told=f"one request was sent, and taught nothing: {redacted(str(error), job.secrets)}")
+        probed = probe(job, row, telling.user_state)
+    except FetcherError as error:
+        probed = Probed(None, redacted(str(error), job.secrets))
+    if probed.response is None or probed.reason:
+        return Seen(told=f"one request was sent, and taught nothing: {probed.reason}")
+    return learned(probed.response, request, telling.now)
 
 
 def learned(response: Response, request: Drafted, now: float) -> Seen:

@@ -178,23 +178,26 @@ class Client:
         response = self._cache.find(request.key, since)
         if response is None:
             return None
-        meant = kept_meaning(response, await self._rule(request, response))
+        rule = await self._rule(response)
+        self._tell(request, response, rule)
+        meant = kept_meaning(response, rule)
         return Fetched(replace(response, url=request.url), 0, meant) if meant else None
 
-    async def _rule(self, request: Request, response: Response) -> Expect | None:
+    async def _rule(self, response: Response) -> Expect | None:
         """The rule that an answer falls under. A big body is decoded in a thread."""
-        rules, rule = self._settings.expect, None
+        rules = self._settings.expect
         if len(response.body) > LARGEST_IN_LOOP and looks_into_body(rules):
-            rule = await asyncio.to_thread(rule_for, rules, response)
-        elif rules:
-            rule = rule_for(rules, response)
+            return await asyncio.to_thread(rule_for, rules, response)
+        return rule_for(rules, response) if rules else None
+
+    def _tell(self, request: Request, response: Response, rule: Expect | None) -> None:
         if self._witness:
             self._witness(request, response, rule)
-        return rule
 
     async def _meaning(self, response: Response, said: Hints, asking: Asking) -> Meaning:
         try:
-            rule = await self._rule(asking.request, response)
+            rule = await self._rule(response)
+            self._tell(asking.request, response, rule)
             return meaning(response, said, rule, is_repeatable=asking.is_repeatable)
         except AttemptFailed as failure:
             if failure.hint_s and failure.hint_s != said.wait_s:

@@ -151,7 +151,7 @@ def test_what_a_draft_says_of_an_answer_is_how_it_is_parsed(tmp_path, body, kind
         file = tmp_path / "job.toml"
         ran(f"{url}/v1/rows?day=2024-01-05", "-o", file)
         assert lines in file.read_text()
-        one_day = ["--set", 'read.dates.to="2024-01-05"']
+        one_day = ["--set", 'read.dates.to="2024-01-05"', "--set", 'fetch.limits.rate="1000/s"']
         assert CliRunner().invoke(main, ["run", str(file), *one_day]).exit_code == 0
     written = (tmp_path / "data" / "rows" / "records-000001.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in written] == records

@@ -1,5 +1,7 @@
 """What of a request goes into a job file, and what must not."""
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +75,12 @@ def test_secrets_are_named_after_whose_they_are_and_what():
         "EXAMPLE_SECRET": "c5",
     }
     assert "c5" not in draft(asked_by(command, {}), TELLING)
+
+
+@pytest.mark.parametrize("told", ["YOUR_API_KEY", "<token>", "{api_key}", "xxxx", "***", "your-key-here", "$KEY"])
+def test_a_stand_in_of_documentation_is_no_secret(told):
+    """Only its name is known then, so nothing is asked with it."""
+    assert list(drafted(asked_of(f"x.org/?api_key={quote(told)}")).hidden.values.values()) == [""]
 
 
 @given(TEXTS, st.sampled_from(["header", "query", "json", "user", "cookie"]))
