@@ -140,6 +140,10 @@ def check_text(job: LoadedJob, found: Checked) -> str:
     shown = [("rows", rows_text(found)), ("asks", request_text(found.request, job.secrets) or "nothing")]
     if pages := job.fetch.pages:
         shown.append(("pages", f"by {pages.kind}, at most {pages.most:,} a row"))
+    if batch := job.fetch.batch:
+        shown.append(("batches", f"up to {batch.size:,} rows in one request"))
+    if poll := job.fetch.poll:
+        shown.append(("waits", f"for a job at the server, {poll.longest / 3600:g} h at most"))
     if rules := job.fetch.expect:
         shown.append(("expects", ", ".join(rule.action for rule in rules)))
     shown += [("limits", limits_text(job)), ("answers", answers_text(job)), ("records", records_text(job))]

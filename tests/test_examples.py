@@ -219,3 +219,39 @@ def test_a_diff_is_short_and_empty_only_where_nothing_differs(records):
     lines = list(record_lines("records", [*records, {"one": "more"}], text.encode()))
     assert lines[0] == f"records: expected {len(records) + 1:,}, got {len(records):,}"
     assert len(lines) <= DIFF_SHOWN + 2
+
+
+BATCHED = """\
+[[example]]
+name = "one of a batch"
+row = { date = 2024-01-01 }
+request = "GET https://api.example.org/v1?date=2024-01-01&key=***"
+records = [{ day = "2024-01-01", a = 1 }]
+answers = [{ json = [{ day = "2024-01-01", a = 1 }, { day = "2024-01-02", a = 2 }] }]
+"""
+POLLED = """\
+[[example]]
+name = "a job that takes a while"
+row = { date = 2024-01-01 }
+state = "done"
+records = [{ a = 1 }]
+answers = [
+    { status = 202, json = { id = "j1" } },
+    { json = { state = "running" } },
+    { json = { state = "done" } },
+    { json = { rows = [{ a = 1 }] } },
+]
+"""
+
+
+def test_a_row_of_a_batch_is_told_apart_as_in_a_run(tried):
+    """The answer is the API's, to a batch of this row alone."""
+    batch = "fetch.batch={size=2, each=['date'], match={answer='day', row='{date}'}}"
+    assert "none failed" in tried(BATCHED, 0, "--set", batch, "--set", "parse.records='@'")
+
+
+def test_a_job_at_the_server_is_followed_without_waiting(tried):
+    """Submitted, looked at twice, fetched: a minute between two looks passes at once."""
+    ways = "path='/jobs/{job}', result_path='/jobs/{job}/rows'"
+    poll = f"fetch.poll={{id='id', {ways}, done=\"state == 'done'\", every='1 min'}}"
+    assert "none failed" in tried(POLLED, 0, "--set", poll)

@@ -12,6 +12,7 @@ from fetcher.draft.findings import Findings, findings, format_of
 from fetcher.draft.job_text import Seen, job_text
 from fetcher.draft.probe import Probed, probe
 from fetcher.draft.request import Drafted, drafted
+from fetcher.draft.texts import in_comment
 from fetcher.errors import FetcherError, JobError, Quarantined
 from fetcher.job.load import LoadedJob, load_job
 from fetcher.ledger import Ledger
@@ -66,7 +67,7 @@ def faults_of(text: str, environ: Mapping[str, str]) -> str:
     try:
         loaded(text, environ)
     except JobError as error:
-        return "".join(f"# To be mended: {fault.key}: {fault.message}\n" for fault in error.faults)
+        return "".join(f"# To be mended: {in_comment(f'{fault.key}: {fault.message}')}\n" for fault in error.faults)
     return ""
 
 

@@ -42,6 +42,7 @@ def job_text(request: Drafted, seen: Seen, file: str, today: date) -> str:
 
 
 def _opening(request: Drafted, seen: Seen, file: str) -> list[str]:
+    file = in_comment(file)
     lines = [
         "# A first draft: every line may be changed.",
         "#",
@@ -50,7 +51,7 @@ def _opening(request: Drafted, seen: Seen, file: str) -> list[str]:
         f"#   fetcher run {file}        all of them, into files",
     ]
     for name, place in request.hidden.places.items():
-        lines += ["#", f"# {name} has to be set in the environment ({place}); its value is in no file:"]
+        lines += ["#", f"# {name} has to be set in the environment ({in_comment(place)}); its value is in no file:"]
         lines.append(f"#   export {name}=...{_how(name)}")
     told = [*request.notes, *([seen.told] if seen.told else [])]
     lines += ["#", *(f"# Note: {in_comment(note)}" for note in told)] if told else []

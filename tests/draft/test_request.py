@@ -1,5 +1,6 @@
 """What of a request goes into a job file, and what must not."""
 
+import tomllib
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from fetcher.draft.asked import Asked, asked_of
 from fetcher.draft.credentials import owner
 from fetcher.draft.curl import asked_by
-from fetcher.draft.init import Telling, draft, loaded
+from fetcher.draft.init import Telling, asked_from, draft, loaded
 from fetcher.draft.request import drafted, job_name
 
 NOW = 1_717_200_000.0  # 2024-06-01
@@ -176,3 +177,21 @@ def test_what_a_job_cannot_say_is_noted():
     assert request.body == {"json": {"b": 1}}
     with pytest.raises(ValueError, match="the method TRACE"):
         drafted(asked_by("curl -X TRACE x.org", {}))
+
+
+PIECES = st.sampled_from((
+    "curl", " ", "'", '"', "-H", "-d", "--json", "-X", "POST", "-u", "a:b", "x.org/", "?k=", "&", "$X", "{", "}", "@",
+    "Authorization: Bearer \n", '{"a": 1}', "2024-01-01", "20240101", "\\\n", "$'\\n'", "--url", "\x7f", "#", "\n[x]\n",
+))  # fmt: skip
+
+
+@given(st.lists(PIECES | st.text(max_size=3), max_size=12).map("".join))
+def test_whatever_is_pasted_becomes_toml_or_an_error_of_one_line(pasted):
+    """Nothing in it gets out of its text or its comment."""
+    for command in (f"curl {pasted}", pasted, f"curl x.org/ -H '{pasted}' -d a"):
+        try:
+            text = draft(asked_from(command, {}), TELLING)
+        except ValueError as error:
+            assert str(error)
+        else:
+            assert tomllib.loads(text).keys() <= {"name", "read", "fetch", "parse", "write"}
