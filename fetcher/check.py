@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fetcher.compose.request import compose
+from fetcher.engines.functions import function_of
 from fetcher.errors import DiskFailed, Refused
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
@@ -51,7 +52,7 @@ def check(job: LoadedJob, now: float) -> Checked:
     `Contradiction` where records lie there without a ledger.
     """
     layout, found = layout_of(job), Checked()
-    load(parsing_of(job.parse, job.write.key, job.fetch.pages))
+    load_functions(job)
     check_ledger_is_there(layout)
     check_writable(layout.folder)
     with ExitStack() as stack:
@@ -59,6 +60,13 @@ def check(job: LoadedJob, now: float) -> Checked:
         look_at_rows(found, job, ledger, now)
         found.warnings = [*changes(job, ledger), *cautions(job)]
     return found
+
+
+def load_functions(job: LoadedJob) -> None:
+    """Import the job's own functions. Raises `JobError` where one's file cannot be run."""
+    load(parsing_of(job.parse, job.write.key, job.fetch.pages))
+    for function in (section.function for section in job.annotate if section.function):
+        function_of(str(function.file), function.name)
 
 
 def look_at_rows(found: Checked, job: LoadedJob, ledger: LedgerView, now: float) -> None:
@@ -147,6 +155,8 @@ def check_text(job: LoadedJob, found: Checked) -> str:
     if rules := job.fetch.expect:
         shown.append(("expects", ", ".join(rule.action for rule in rules)))
     shown += [("limits", limits_text(job)), ("answers", answers_text(job)), ("records", records_text(job))]
+    if added := [section.into or "what its function gives" for section in job.annotate]:
+        shown.append(("adds", ", ".join(added)))
     lines = [f"{job.name}: {job.file.name} can be run; nothing was sent"]
     lines += [f"  {what:<9}{text}" for what, text in shown]
     refused = list(found.refused.items())

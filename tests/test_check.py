@@ -96,6 +96,9 @@ def test_what_would_stop_a_run_at_once_is_an_error_of_its_kind(tmp_path):
     with pytest.raises(JobError, match="nothing_of_that_name"):
         check(job, NOW)
     assert CliRunner().invoke(main, ["check", str(job.file)]).exit_code == 78
+    job = load(tmp_path, f'{JOB}[[annotate]]\nfunction = "mine.py:parse"\n')
+    with pytest.raises(JobError, match="nothing_of_that_name"):
+        check(job, NOW)
     job = load(tmp_path, JOB)
     job.write.folder.mkdir()
     (job.write.folder / "records-000001.jsonl").write_text("{}\n")
