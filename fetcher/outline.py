@@ -16,6 +16,9 @@ THIN = 3
 
 MOST_AROUND = 6
 _FIELD = re.compile(r'[A-Za-z_][A-Za-z0-9_]*|"(?:[^"\\]|\\.)*"')
+_ABOUT = re.compile(r"_?(meta(data)?|links?|errors?|warnings|paging|pagination|included|facets)\b", re.IGNORECASE)
+"""Lists below these names are about the answer, or beside it."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KINDS = {dict: "objects", list: "lists", str: "text", int: "numbers", float: "numbers", bool: "flags"}
 
@@ -102,7 +105,7 @@ def record_paths(shape: Shape) -> list[tuple[str, int]]:
     """Paths whose values could be the records, the likeliest first, and how many there are; `@` where it has no list.
 
     A list that hangs below objects which hold little else beats those objects; else the list with the most, and of
-    equals the one that comes first.
+    equals the one that lies deeper.
     """
     lists = [
         (path, seen)
@@ -112,9 +115,14 @@ def record_paths(shape: Shape) -> list[tuple[str, int]]:
     if not lists:
         return [("@", 1)] if "objects" in shape.get("@", Seen()).kinds else []
     tops = [path for path, _ in lists if not any(path.startswith(f"{other}.") for other, _ in lists)]
-    best = max((_within(path, lists) for path in tops), key=lambda found: found[1].count)
+    best = max((_within(path, lists) for path in tops), key=_likelihood)
     others = sorted((found for found in lists if found[0] != best[0]), key=lambda found: -found[1].count)
     return [(path, seen.count) for path, seen in (best, *others)]
+
+
+def _likelihood(found: tuple[str, Seen]) -> tuple[bool, int, int]:
+    path, seen = found
+    return not _ABOUT.match(path), seen.count, path.count("[]")
 
 
 def _is_plain_way(path: str, shape: Shape) -> bool:

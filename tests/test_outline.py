@@ -60,6 +60,8 @@ def test_a_long_list_is_counted_and_not_read_whole():
         ({"a": 1}, [("@", 1)]),
         ([1, 2], []),
         ("text", []),
+        ({"meta": {"notes": [{"a": 1}] * 9}, "rows": [{"a": 1}]}, [("rows[]", 1)]),
+        ({"places": [{"i": 1}] * 2, "items": [{"r": [{"v": 1}] * 2}]}, [("items[].r[]", 2)]),
         ([None, None, False, [{}]], []),
         ({"stations": [{"i": 1}] * 5, "items": [{"t": 1, "r": [{"v": 1}] * 4}] * 2}, [("items[].r[]", 8)]),
         (  # the authors of a paper are no records, however many there are

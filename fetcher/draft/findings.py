@@ -17,7 +17,9 @@ _TYPES = (
 )  # fmt: skip
 _NEXT_URL = re.compile(r"^(https?://|/|\?)\S*$")
 _URL_KEYS = frozenset({"next", "nexturl", "nextlink", "nextpage", "nextpageurl", "nexthref", "href", "odatanextlink"})
-_CURSORS = re.compile(r"(next)?(page)?(cursor|token|marker|continuation\w*)|next|nextid|scrollid|after|endcursor")
+_CURSORS = re.compile(
+    r"(next|page|pagination|paging)*(cursor|token|marker|continuation\w*)|next|nextid|scrollid|after|endcursor"
+)
 _TOTALS = frozenset({"total", "totalcount", "totalresults", "totalitems", "numfound", "totalrecords", "count", "hits"})
 _PAGES = frozenset({"pages", "totalpages", "pagecount", "lastpage", "numpages"})
 _MORE = frozenset({"hasmore", "hasnext", "more", "hasnextpage", "ismore", "incompleteresults"})
@@ -108,7 +110,8 @@ def _cursor_parameter(path: str, query: Mapping[str, str]) -> str:
     last = path.rpartition(".")[2].strip('"')
     if told := next((name for name in query if _CURSORS.fullmatch(plain(name))), None):
         return told
-    return re.sub(r"^next_?(?=\w)", "", last)[:1].lower() + re.sub(r"^next_?(?=\w)", "", last)[1:]
+    name = re.sub(r"^next[-_]?(?=\w)", "", last)
+    return name[:1].lower() + name[1:]
 
 
 def _numbered(facts: Mapping[str, str], query: Mapping[str, str]) -> list[str]:

@@ -38,6 +38,12 @@ def pages_of(body: dict, query: dict[str, str] | None = None, *headers: tuple[st
             {"kind": "next_url", "next": '"@odata.nextLink"'},
         ),
         ({"meta": {"next_cursor": "abc"}}, {}, {"kind": "cursor", "next": "meta.next_cursor", "parameter": "cursor"}),
+        ({"next-cursor": "abc"}, {}, {"kind": "cursor", "next": '"next-cursor"', "parameter": "cursor"}),
+        (
+            {"paginationToken": "abc"},
+            {},
+            {"kind": "cursor", "next": "paginationToken", "parameter": "paginationToken"},
+        ),
         ({"nextPageToken": "abc"}, {}, {"kind": "cursor", "next": "nextPageToken", "parameter": "pageToken"}),
         (
             {"next_cursor": "abc", "total": 9, "more": True},
