@@ -250,8 +250,13 @@ def test_a_row_of_a_batch_is_told_apart_as_in_a_run(tried):
     assert "none failed" in tried(BATCHED, 0, "--set", batch, "--set", "parse.records='@'")
 
 
-def test_a_job_at_the_server_is_followed_without_waiting(tried):
+def test_a_job_at_the_server_is_followed_without_waiting(tried, monkeypatch):
     """Submitted, looked at twice, fetched: a minute between two looks passes at once."""
+
+    async def refuse(_drain: object, wait_s: float) -> bool:
+        raise AssertionError(f"waits for {wait_s} s")
+
+    monkeypatch.setattr("fetcher.stations.undisturbed", refuse)
     ways = "path='/jobs/{job}', result_path='/jobs/{job}/rows'"
     poll = f"fetch.poll={{id='id', {ways}, done=\"state == 'done'\", every='1 min'}}"
     assert "none failed" in tried(POLLED, 0, "--set", poll)
