@@ -18,12 +18,12 @@ from fetcher.launch import check_ledger_is_there, layout_of
 from fetcher.ledger import LedgerView
 from fetcher.listing import requests_seen, rows_of
 from fetcher.model import IDEMPOTENT, Request
-from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import load
 from fetcher.plan import ledger_of
 from fetcher.progress import on_screen
 from fetcher.redaction import looks_secret, redacted
 from fetcher.selection import PARSED
+from fetcher.stations import parsing_of_job
 from fetcher.template import Template
 
 KEYS_SHOWN = 3
@@ -64,7 +64,7 @@ def check(job: LoadedJob, now: float) -> Checked:
 
 def load_functions(job: LoadedJob) -> None:
     """Import the job's own functions. Raises `JobError` where one's file cannot be run."""
-    load(parsing_of(job.parse, job.write.key, job.fetch.pages))
+    load(parsing_of_job(job))
     for function in (section.function for section in job.annotate if section.function):
         function_of(str(function.file), function.name)
 
@@ -220,5 +220,6 @@ def records_text(job: LoadedJob) -> str:
     function = job.parse.function
     place = f"{job.parse.format} at {job.parse.records}" if job.parse.records else job.parse.format
     made = f"by {function.name}() in {function.file.name}" if function else place
+    made += "".join(f", {name} at {table.records}" for name, table in job.write.tables.items())
     state = "" if job.write.folder.is_dir() else " (not there yet)"
     return f"{made}, into {job.write.folder}{state}"

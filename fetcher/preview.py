@@ -18,10 +18,10 @@ from fetcher.listing import rows_of
 from fetcher.model import IDEMPOTENT, Outcome, Response, RowState
 from fetcher.outline import lines_of, record_paths, shape_of
 from fetcher.parse.formats import decoded
-from fetcher.parse.from_job import parsing_of
 from fetcher.plan import ledger_of
 from fetcher.redaction import redacted
 from fetcher.rehearsal import Looked, rehearsal
+from fetcher.stations import parsing_of_job
 
 RECORDS_SHOWN = 3
 LINE = 160
@@ -98,8 +98,9 @@ def row_lines(job: LoadedJob, found: Looked) -> Iterator[str]:
             yield f"{INDENT}rule {number} of fetch.expect decides: {exchange.rule.action}"
     for outcome in found.outcomes:
         yield f"{INDENT}{outcome_text(outcome)}"
-        for line in outcome.lines.splitlines()[:RECORDS_SHOWN]:
-            yield f"{INDENT * 2}{shortened(redacted(line.decode(), job.secrets))}"
+        for name, lines in (("", outcome.lines), *((f"{table.table}: ", table.lines) for table in outcome.tables)):
+            for line in lines.splitlines()[:RECORDS_SHOWN]:
+                yield f"{INDENT * 2}{name}{shortened(redacted(line.decode(), job.secrets))}"
     if not found.outcomes:
         yield f"{INDENT}nothing could be learned"
     elif is_unread(found):
@@ -132,7 +133,7 @@ def outcome_text(outcome: Outcome) -> str:
 
 def outline_lines(job: LoadedJob, response: Response) -> Iterator[str]:
     """What an answer without records looks like, so that it shows where its records would be."""
-    form = parsing_of(job.parse, job.write.key, job.fetch.pages).format
+    form = parsing_of_job(job).format
     try:
         shape = shape_of(decoded(form, response.body, response.header("Content-Type") or ""))
     except Quarantined:

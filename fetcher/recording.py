@@ -126,12 +126,22 @@ def _lines(job: LoadedJob, recorded: Recorded, path: Path, files: dict[str, byte
     else:
         files[f"{stem}.records.jsonl"] = records.encode()
         yield f"records_file = {toml(f'{stem}.records.jsonl')}"
+    for name, text in tables_of(found).items():
+        yield f"tables.{key(name)} = {toml_text(redacted(text, job.secrets))}"
     for number, answer in enumerate(recorded.answers, 1):
         yield from ("", "[[example.answers]]", f"status = {answer.status}")
         if answer.headers:
             told = ", ".join(f"{key(name)} = {toml(value)}" for name, value in dict(answer.headers).items())
             yield f"headers = {{ {told} }}"
         yield _body(answer.body, f"{stem}.{number}.{format_of(answer) or 'body'}", files)
+
+
+def tables_of(found: Played) -> dict[str, str]:
+    """{name of a further table: its records as JSONL}"""
+    told: dict[str, str] = {}
+    for table in (table for outcome in found.outcomes for table in outcome.tables):
+        told[table.table] = told.get(table.table, "") + table.lines.decode()
+    return told
 
 
 def _body(body: bytes, name: str, files: dict[str, bytes]) -> str:

@@ -260,3 +260,21 @@ def test_a_job_at_the_server_is_followed_without_waiting(tried, monkeypatch):
     ways = "path='/jobs/{job}', result_path='/jobs/{job}/rows'"
     poll = f"fetch.poll={{id='id', {ways}, done=\"state == 'done'\", every='1 min'}}"
     assert "none failed" in tried(POLLED, 0, "--set", poll)
+
+
+TABLED = """\
+[[example]]
+name = "places beside readings"
+row = { date = 2024-01-01 }
+records = [{ a = 1 }]
+tables.places = [{ id = "p" }, { id = "q" }]
+answers = [{ json = { rows = [{ a = 1 }], places = [{ id = "p" }, { id = "PLACE" }] } }]
+"""
+
+
+def test_further_tables_are_held_against_the_file_too(tried):
+    """By their names."""
+    tables = ["--set", "write.tables.places={records='places[]'}"]
+    assert "none failed" in tried(TABLED.replace("PLACE", "q"), 0, *tables)
+    assert "tables.places: expected 2, got 2\n" in tried(TABLED, 3, *tables)
+    assert "tables.places: expected 2, got 0\n" in tried(TABLED, 3)

@@ -104,6 +104,13 @@ def test_answers_with_nothing_to_read_show_what_they_look_like(fetcher, api):
     assert "  the answer begins: <html> Log in\n" in told
 
 
+def test_records_of_further_tables_are_shown_with_their_table(fetcher, api):
+    """And counted."""
+    told = fetcher("preview", "--rows", "1", "--set", "write.tables.numbers={records='rows[].{number: n}'}")
+    assert "  done: 5 records, 5 for numbers\n" in told
+    assert '    numbers: {"number":2}\n' in told
+
+
 def test_every_attempt_is_shown(fetcher, api):
     """A row that fails twice has two exchanges, and its outcome says so."""
     api.by_day["2024-01-01"] = web.Response(status=500, text="no", content_type="text/plain")

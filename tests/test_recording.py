@@ -20,6 +20,8 @@ query = { date = "{date}", key = "${secret:KEY}" }
 retries = { attempts = 2, first_wait = "1 ms" }
 limits.rate = "1000/s"
 pages = { kind = "cursor", next = "next", next_header = "X-Next" }
+[write.tables.all]
+records = "rows[].{number: n}"
 """
 SECRET = "s3cr3t/+ü"
 TOKEN = "0123456789abcdef"
@@ -71,6 +73,7 @@ def test_what_is_recorded_holds_and_holds_no_secret(recorded, tmp_path, monkeypa
         "Content-Type": "application/json; charset=utf-8",
     }
     assert examples[0].request and examples[0].request.endswith("?date=2024-01-01&key=***")
+    assert examples[0].tables == {"all": '{"number":1}\n'}
     assert examples[3].answers[0].body == "down\r\n"
     monkeypatch.delenv("KEY")
     ran = recorded()
