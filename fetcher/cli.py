@@ -3,12 +3,15 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from fetcher.commands.drafting import init
+from fetcher.commands.failing import failures
+from fetcher.commands.trying import check, preview, test
+from fetcher.shell import JOB, SET, loaded, seconds, tell, told_errors
 
 if TYPE_CHECKING:
     from fetcher.job.load import LoadedJob
@@ -29,11 +32,6 @@ Exit codes:
   130, 143  interrupted; run again to go on
 """
 
-INTERRUPTED = 130
-
-JOB = click.argument("job", type=click.Path(path_type=Path))
-SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; the value is TOML.")
-
 
 class Program(click.Group):
     """The program as a whole: an interruption has the same exit code wherever it strikes."""
@@ -53,6 +51,13 @@ class Program(click.Group):
 def main() -> None:
     """Bring every record of a rate-limited HTTP API home: politely, at full speed, exactly once."""
     open_closed_streams()
+
+
+main.add_command(failures)
+main.add_command(init)
+main.add_command(check)
+main.add_command(preview)
+main.add_command(test)
 
 
 @main.command()
@@ -135,48 +140,6 @@ def plan(job: Path, overrides: tuple[str, ...]) -> None:
         click.echo(plan_text(loaded_job, plan_of(loaded_job, time.time(), random.Random())))
 
 
-@main.group()
-def failures() -> None:
-    """List the rows of a job that failed, ask for them again, or give them up for good."""
-
-
-@failures.command("list")
-@JOB
-@SET
-def list_failures(job: Path, overrides: tuple[str, ...]) -> None:
-    """One line a failed row: key, state, reason."""
-    from fetcher.progress import on_screen
-    from fetcher.status import view
-
-    with told_errors(), view(loaded(job, overrides)) as ledger:
-        for failure in ledger.failures():
-            click.echo(f"{failure.key}\t{failure.state}\t{failure.attempts} attempts\t{on_screen(failure.reason)}")
-
-
-@failures.command("retry")
-@JOB
-@click.argument("keys", nargs=-1)
-@SET
-def retry_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
-    """Ask for the failed rows KEYS (all of them without any) at the next run."""
-    from fetcher.failures import retry
-
-    with told_errors():
-        click.echo(f"{matched(retry(loaded(job, overrides), keys), keys):,} rows are asked for at the next run")
-
-
-@failures.command("discard")
-@JOB
-@click.argument("keys", nargs=-1, required=True)
-@SET
-def discard_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
-    """Settle the failed rows KEYS as discarded: they are not asked for again and fail no run."""
-    from fetcher.failures import discard
-
-    with told_errors():
-        click.echo(f"{matched(discard(loaded(job, overrides), keys), keys):,} rows are discarded")
-
-
 @main.command()
 def schema() -> None:
     """Print the JSON Schema of job files, for editors."""
@@ -222,39 +185,6 @@ def demo(step: str, folder: Path, overrides: tuple[str, ...]) -> None:
         sys.exit(run_shown(job, RunOptions()))
 
 
-def loaded(path: Path, overrides: tuple[str, ...]) -> "LoadedJob":
-    """The job, or its faults on the screen and exit code 78."""
-    from fetcher.errors import JobError
-    from fetcher.job.load import load_job
-
-    try:
-        return load_job(path, os.environ, overrides)
-    except JobError as error:
-        click.echo(str(error), err=True)
-        sys.exit(error.exit_code)
-
-
-def matched(rows: int, keys: tuple[str, ...]) -> int:
-    """How many rows a command has found, or exit code 2 where it was given keys and found fewer."""
-    if rows < len(set(keys)):
-        raise click.UsageError(
-            f"{rows} of these are failed rows: {', '.join(keys)}; `fetcher failures list` names them"
-        )
-    return rows
-
-
-def seconds(option: str, text: str | bool | None) -> float | None:
-    """A time such as `25m`, or exit code 2."""
-    from fetcher.job.units import parse_duration
-
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from error
-
-
 def wait_for_turn(job: str, wait_s: float) -> None:
     """Sleep before a run, and say for how long."""
     import time
@@ -262,20 +192,6 @@ def wait_for_turn(job: str, wait_s: float) -> None:
     with told_errors():
         tell(f"{job}: begins in {wait_s:,.0f} s")
         time.sleep(wait_s)
-
-
-@contextmanager
-def told_errors() -> Iterator[None]:
-    """Errors that fetcher raises on purpose become one line and their exit code; Ctrl-C becomes 130."""
-    from fetcher.errors import FetcherError
-
-    try:
-        yield
-    except FetcherError as error:
-        tell(f"fetcher: {error}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
 
 
 def open_closed_streams() -> None:
@@ -290,14 +206,6 @@ def open_closed_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (for the whole life)
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-
-
-def tell(text: str) -> None:
-    """A line on standard error. Where nobody reads on, as behind `| head`, the exit code is what still counts."""
-    try:
-        click.echo(text, err=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what is left in the buffer would fail the interpreter's end
 
 
 def run_shown(job: "LoadedJob", options: "RunOptions") -> int:

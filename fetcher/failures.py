@@ -1,12 +1,27 @@
-"""What a person decides about failed rows. Both hold the job's folder, so no run goes on meanwhile."""
+"""Failed rows: what was asked and answered for each, and what a person decides about them.
 
-from collections.abc import Sequence
+Whoever decides holds the job's folder, so no run goes on meanwhile.
+"""
 
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+
+from fetcher.check import plain_line, request_text
+from fetcher.compose.pages import place_of
+from fetcher.compose.request import compose
+from fetcher.errors import Refused
+from fetcher.fetch.cache import Cache
 from fetcher.job.load import LoadedJob
 from fetcher.launch import held, layout_of
-from fetcher.ledger import Ledger
-from fetcher.model import RowState
+from fetcher.ledger import Failure, Ledger, LedgerView
+from fetcher.listing import rows_of
+from fetcher.model import Request, Response, Row, RowState
+from fetcher.progress import local_time
+from fetcher.redaction import redacted
 from fetcher.status import view
+
+ANSWER_SHOWN = 400
 
 
 def retry(job: LoadedJob, keys: Sequence[str]) -> int:
@@ -26,3 +41,62 @@ def restated(job: LoadedJob, state: RowState, keys: Sequence[str] | None) -> int
     layout = layout_of(job)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
         return ledger.restate(state, keys)
+
+
+def shown(job: LoadedJob, keys: Sequence[str], now: float) -> list[str]:
+    """Each failed row (of all, or of those keys) with its request and the answer that was kept, secrets left out.
+
+    The request is composed by the job as it is now. Raises `Contradiction` where the job has no ledger.
+    """
+    with view(job) as ledger:
+        failures = {failure.key: failure for failure in ledger.failures() if not keys or failure.key in keys}
+        asked = dict(requests_of(job, ledger, failures, now))
+    return asyncio.run(_shown(job, list(failures.values()), asked))
+
+
+def requests_of(
+    job: LoadedJob, ledger: LedgerView, failures: dict[str, Failure], now: float
+) -> Iterator[tuple[str, Request | str]]:
+    """What each row was asked with, at the page that it has reached, or why it cannot be asked for at all."""
+    standings = ledger.standings(list(failures))
+    left = len(failures)
+    for row in rows_of(job, ledger, now):
+        if left == 0:
+            return
+        if row.key in failures:
+            left -= 1
+            yield row.key, request_of(job, row, standings[row.key].position)
+
+
+def request_of(job: LoadedJob, row: Row, position: str) -> Request | str:
+    """The request for a row at a position of its pages, or the reason that there is none."""
+    try:
+        return compose(job.fetch, row, place_of(position))
+    except Refused as error:
+        return f"cannot be asked for: {redacted(str(error), job.secrets)}"
+
+
+async def _shown(job: LoadedJob, failures: Sequence[Failure], asked: dict[str, Request | str]) -> list[str]:
+    path = layout_of(job).state / "cache.sqlite"
+    async with AsyncExitStack() as stack:
+        cache = await stack.enter_async_context(Cache(path)) if path.is_file() else None
+        found = []
+        for failure in failures:
+            request = asked.get(failure.key, "is no row of the job any more")
+            kept = cache.find(request.key, float("-inf")) if cache and isinstance(request, Request) else None
+            found.append("\n".join(failure_lines(job, failure, request, kept)))
+        return found
+
+
+def failure_lines(job: LoadedJob, failure: Failure, asked: Request | str, kept: Response | None) -> Iterator[str]:
+    """One failed row: how it failed, what was asked, what was answered."""
+    attempts = f"{failure.attempts} attempt{'' if failure.attempts == 1 else 's'}"
+    yield f"{failure.key}: {failure.state}, {attempts}, {local_time(failure.settled_at)}"
+    yield f"  reason   {plain_line(failure.reason)}"
+    yield f"  asked    {asked if isinstance(asked, str) else request_text(asked, job.secrets)}"
+    if kept:
+        text = redacted(" ".join(kept.body[: 4 * ANSWER_SHOWN].decode("utf-8", "replace").split()), job.secrets)
+        told = text if len(text) <= ANSWER_SHOWN else f"{text[:ANSWER_SHOWN]}..."
+        kind = kept.header("Content-Type") or "no content type"
+        yield f"  answer   {kept.status} {plain_line(kind)}, {len(kept.body):,} bytes, {local_time(kept.fetched_at)}"
+        yield f"           {plain_line(told)}"

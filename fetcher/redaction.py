@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -45,3 +46,22 @@ class RedactingFilter(logging.Filter):
         """Let every record through, redacted."""
         record.msg, record.args = redacted(record.getMessage(), self._secrets), ()
         return True
+
+
+_SECRET_WORD = re.compile(
+    "(api|access|auth)?(key|token)|secret|password|passwd|pass|pwd|auth|authorization|credentials?|signature|sig|"
+    "(php)?sess(ion)?(id)?|cookie|jwt|bearer|appid"
+)
+_HARMLESS_WORD = re.compile(
+    "page|next|prev(ious)?|continuation|sync|max|min|prompt|completion|total|sort|primary|foreign|idempotency"
+)
+_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a header, parameter or key of that name probably holds a credential: `X-Api-Key`, not `nextPageToken`."""
+    words = [word.lower() for word in _WORD_ENDS.split(name)]
+    if any(_HARMLESS_WORD.fullmatch(word) for word in words):
+        return False
+    is_id = "id" in words and ("app" in words or "client" in words)
+    return is_id or any(_SECRET_WORD.fullmatch(word) for word in words)

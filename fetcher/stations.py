@@ -18,7 +18,7 @@ from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Client
+from fetcher.fetch.client import Client, Witness
 from fetcher.fetch.health import Health
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import RequestLog
@@ -42,6 +42,7 @@ class Surroundings:
 
     `user_state` is the folder that all jobs of the user share; without one, this run knows of no other. `budget` is
     what earlier runs have left of the job's retries.
+    A run with a `witness`, which is told of each answer, is a look at a job: it leaves no log of its requests.
     Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
     """
 
@@ -54,6 +55,7 @@ class Surroundings:
     stop: asyncio.Event
     user_state: Path | None = None
     budget: Budget = field(default_factory=Budget)
+    witness: Witness | None = None
 
 
 class Owed:
@@ -109,11 +111,13 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     if job.fetch.cache.keep != "none":
         cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
     retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
-    log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
-    await stack.enter_async_context(log)
+    log = None
+    if around.witness is None:
+        log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
+        await stack.enter_async_context(log)
     shared = shared_by(job, around.user_state, around.now) if around.user_state else None
     realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
-    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log)
+    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log, witness=around.witness)
     await stack.enter_async_context(client)
     parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate))
     engine = await stack.enter_async_context(

@@ -27,13 +27,17 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
+  check     Tell what a run of JOB would do and what may be wrong with it.
   demo      Run the air-temperature job against the built-in API.
   failures  List the rows of a job that failed, ask for them again, or give them up for good.
+  init      Draft a commented job file from a URL or a curl command.
   plan      Tell what a run of JOB would ask for and how long it would take.
+  preview   Fetch the first rows of JOB and show their records.
   run       Fetch every row of JOB that is not done yet.
   schema    Print the JSON Schema of job files, for editors.
   serve     Run the built-in API: a hundred days of air temperature, with faults and a rate...
   status    Show where JOB stands: rows by state, gaps, waits.
+  test      Try the examples beside JOB: answers in, records out.
   verify    Check JOB's ledger against its files, and what was sent against its limits.
 
   Exit codes:
@@ -90,7 +94,18 @@ def test_help_answers_within_three_tenths_of_a_second_of_cpu() -> None:
     assert least < HELP_CPU_S
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["demo", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["demo", "--help"],
+        ["check", "--help"],
+        ["init", "--help"],
+        ["preview", "--help"],
+        ["--version"],
+    ],
+)
 def test_no_help_imports_anything_heavy(arguments: list[str]) -> None:
     """What takes long to import is imported inside the command that needs it."""
     ran = python("-X", "importtime", "-m", "fetcher", *arguments)
@@ -114,10 +129,20 @@ def test_schema_prints_a_json_schema_in_which_every_key_is_described() -> None:
             assert key.get("description") or key.get("$ref"), name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
+SHIPPED = sorted(path for path in (ROOT / "configs").glob("*.toml") if not path.name.endswith(".test.toml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_every_shipped_job_loads(path: Path) -> None:
     """A newcomer starts from these files; none may need anything from outside."""
     assert load_job(path, {}).name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.test.toml")), ids=lambda path: path.name)
+def test_every_shipped_example_holds(path: Path) -> None:
+    """They are beside the jobs that a newcomer starts from, and show what an answer looks like."""
+    ran = python("-m", "fetcher", "test", str(path.with_name(path.name.replace(".test.toml", ".toml"))))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """What a person decides about failed rows, and that no run goes on meanwhile."""
 
+import re
+
 import pytest
+from aiohttp import web
 from click.testing import CliRunner
 
 from fetcher.cli import main
@@ -10,6 +13,7 @@ from fetcher.launch import held, layout_of
 from fetcher.model import FAILED, Row, RowState
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.status import status, view
+from tests.serving import serving
 from tests.settled_jobs import NOW, done, everything, failed, job_in, settle
 
 PLAIN = RunOptions()
@@ -124,3 +128,60 @@ def test_the_commands_say_what_they_did(job):
     assert [line.split("\t")[:2] for line in said("list").splitlines()] == [
         [f"2024-01-0{day}", "gave up"] for day in (2, 4, 5)
     ]
+
+
+FAULTY = """\
+name = "faulty"
+read.dates = { from = "2024-01-01", to = "2024-01-03" }
+parse.records = "rows[]"
+write.folder = "data"
+[fetch]
+base_url = "URL"
+url = "/v1"
+query = { date = "{date}", key = "${secret:KEY}" }
+headers = { X-Token = "${secret:KEY}" }
+retries = { attempts = 1 }
+limits.rate = "1000/s"
+"""
+SHOWN = """\
+2024-01-01: quarantined, 1 attempt, WHEN
+  reason   expected JSON, got text/html; the answer is not JSON: JSON is malformed: invalid character (byte 0)
+  asked    GET URL/v1?date=2024-01-01&key=***
+           X-Token: ***
+  answer   200 text/html; charset=utf-8, 25 bytes, WHEN
+           <html> Log in, *** [2J
+2024-01-02: refused, 1 attempt, WHEN
+  reason   HTTP 410 gone, ***
+  asked    GET URL/v1?date=2024-01-02&key=***
+           X-Token: ***
+"""
+
+
+def test_failures_are_shown_with_what_was_asked_and_answered(tmp_path, monkeypatch):
+    """A snapshot: the kept answer of a row that could not be parsed, the words of one that was refused; no secret, no
+    cursor of a terminal moved."""
+
+    async def answer(request: web.Request) -> web.Response:
+        match request.query["date"]:
+            case "2024-01-01":
+                return web.Response(text="<html>\nLog in, s3cr3t\x1b[2J", content_type="text/html")
+            case "2024-01-02":
+                return web.Response(status=410, text="gone, s3cr3t")
+        return web.json_response({"rows": [{"a": 1}]})
+
+    monkeypatch.setenv("KEY", "s3cr3t")
+    file = tmp_path / "job.toml"
+    with serving(answer) as url:
+        file.write_text(FAULTY.replace("URL", url))
+        assert CliRunner().invoke(main, ["run", str(file)]).exit_code == 3
+
+    def said(*keys: str, code: int = 0) -> str:
+        ran = CliRunner().invoke(main, ["failures", "show", str(file), *keys])
+        assert ran.exit_code == code, ran.output
+        return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", "WHEN", ran.output.replace(url, "URL"))
+
+    assert said() == SHOWN
+    assert said("2024-01-02") == SHOWN[SHOWN.index("2024-01-02: ") :]
+    assert "1 of these are failed rows" in said("2024-01-02", "2024-01-03", code=2)
+    file.write_text(file.read_text().replace('from = "2024-01-01"', 'from = "2024-01-02"'))
+    assert "is no row of the job any more" in said("2024-01-01")

@@ -32,6 +32,9 @@ from fetcher.tally import Tally
 LARGEST_IN_LOOP = 64_000
 """Bytes of a body that a rule looks into without leaving the loop."""
 
+Witness = Callable[[Request, Response, Expect | None], None]
+"""Told of an answer to a request, and of the rule that it falls under."""
+
 
 @dataclass(slots=True)
 class Fetched:
@@ -53,8 +56,8 @@ class Source(enum.Enum):
 class Client:
     """`async with Client(...)`: one session, one realm and one cache for every row of a run.
 
-    `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange. `realm` is open, and
-    shared with others; without one the client has its own.
+    `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange, `witness` of every answer
+    before it is judged. `realm` is open, and shared with others; without one the client has its own.
     """
 
     def __init__(  # noqa: PLR0913  (what a client is made of)
@@ -66,12 +69,14 @@ class Client:
         *,
         realm: Realm | None = None,
         log: RequestLog | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._retries = retries
         self._tally = tally
         self._log = log
+        self._witness = witness
         self._realm = realm or Realm(settings.limits, time.monotonic)
         self._wire = Wire(settings, tally, self._realm, retries.now)
 
@@ -173,7 +178,9 @@ class Client:
         response = self._cache.find(request.key, since)
         if response is None:
             return None
-        meant = kept_meaning(response, await self._rule(response))
+        rule = await self._rule(response)
+        self._tell(request, response, rule)
+        meant = kept_meaning(response, rule)
         return Fetched(replace(response, url=request.url), 0, meant) if meant else None
 
     async def _rule(self, response: Response) -> Expect | None:
@@ -183,9 +190,15 @@ class Client:
             return await asyncio.to_thread(rule_for, rules, response)
         return rule_for(rules, response) if rules else None
 
+    def _tell(self, request: Request, response: Response, rule: Expect | None) -> None:
+        if self._witness:
+            self._witness(request, response, rule)
+
     async def _meaning(self, response: Response, said: Hints, asking: Asking) -> Meaning:
         try:
-            return meaning(response, said, await self._rule(response), is_repeatable=asking.is_repeatable)
+            rule = await self._rule(response)
+            self._tell(asking.request, response, rule)
+            return meaning(response, said, rule, is_repeatable=asking.is_repeatable)
         except AttemptFailed as failure:
             if failure.hint_s and failure.hint_s != said.wait_s:
                 self._realm.cool_down(time.monotonic() + failure.hint_s)

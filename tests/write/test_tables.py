@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fetcher.committed import published_lines
 from fetcher.errors import FetcherError
-from fetcher.export import published_lines
 from fetcher.ledger import Ledger
 from fetcher.model import Outcome, RowState, TableLines
 from fetcher.tally import Tally

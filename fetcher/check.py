@@ -1,0 +1,225 @@
+"""Everything about a job that can be known without a request. Sends nothing, and writes nothing into its folder."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fetcher.compose.request import compose
+from fetcher.engines.functions import function_of
+from fetcher.errors import DiskFailed, Refused
+from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
+from fetcher.job.load import LoadedJob
+from fetcher.job.units import Rate
+from fetcher.launch import check_ledger_is_there, layout_of
+from fetcher.ledger import LedgerView
+from fetcher.listing import requests_seen, rows_of
+from fetcher.model import IDEMPOTENT, Request
+from fetcher.parse.records import load
+from fetcher.plan import ledger_of
+from fetcher.progress import on_screen
+from fetcher.redaction import looks_secret, redacted
+from fetcher.selection import PARSED
+from fetcher.stations import parsing_of_job
+from fetcher.template import Template
+
+KEYS_SHOWN = 3
+COMPOSED = 1000
+"""So many rows are tried for whether they can be asked for at all."""
+
+BODY_SHOWN = 400
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a job would do. `refused` are the reasons why rows among the first cannot be asked for, by row key."""
+
+    rows: int = 0
+    first_keys: list[str] = field(default_factory=list)
+    last_key: str = ""
+    request: Request | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def check(job: LoadedJob, now: float) -> Checked:
+    """What a run at `now` (epoch seconds) would do.
+
+    Raises `JobError` where the job's own function cannot be loaded, `DiskFailed` where its folder cannot be written,
+    `Contradiction` where records lie there without a ledger.
+    """
+    layout, found = layout_of(job), Checked()
+    load_functions(job)
+    check_ledger_is_there(layout)
+    check_writable(layout.folder)
+    with ExitStack() as stack:
+        ledger = stack.enter_context(ledger_of(layout.state / "ledger.sqlite", stack))
+        look_at_rows(found, job, ledger, now)
+        found.warnings = [*changes(job, ledger), *cautions(job)]
+    return found
+
+
+def load_functions(job: LoadedJob) -> None:
+    """Import the job's own functions. Raises `JobError` where one's file cannot be run."""
+    load(parsing_of_job(job))
+    for function in (section.function for section in job.annotate if section.function):
+        function_of(str(function.file), function.name)
+
+
+def look_at_rows(found: Checked, job: LoadedJob, ledger: LedgerView, now: float) -> None:
+    """Count the rows, and compose the requests of the first ones."""
+    for row in rows_of(job, ledger, now):
+        found.rows += 1
+        found.last_key = row.key
+        if found.rows <= KEYS_SHOWN:
+            found.first_keys.append(row.key)
+        if found.rows > COMPOSED:
+            continue
+        try:
+            request = compose(job.fetch, row)
+            found.request = found.request or request
+        except Refused as error:
+            found.refused[row.key] = redacted(str(error), job.secrets)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `DiskFailed` unless files can be made in the folder, or the folder itself where it is not there yet."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        what = "files" if there == folder else f"the folder {folder}"
+        raise DiskFailed(f"{there}: expected a folder that can be written, for {what}")
+
+
+def changes(job: LoadedJob, ledger: LedgerView) -> Iterator[str]:
+    """What is another than it was when rows were fetched."""
+    seen = requests_seen(ledger)
+    if seen and fetch_fingerprint(job) not in seen:
+        yield "what is asked for has changed since the last run: every row is a new one, records of the earlier stay"
+    parsed = sum(count for (state, _), count in ledger.counts().items() if state in PARSED)
+    if parsed and ledger.remembered("parse") not in (None, parse_fingerprint(job)):
+        yield f"the parse part has changed since {parsed:,} rows were parsed: a run wants --reparse or --as-is"
+
+
+def cautions(job: LoadedJob) -> Iterator[str]:
+    """What a run would do without a fault, and somebody may regret."""
+    fetch, limits = job.fetch, job.fetch.limits
+    if not limits.rate:
+        yield f"no fetch.limits.rate: nothing but {limits.concurrency} at once holds requests back; set it"
+    yield from credentials_told(job)
+    is_plain = fetch.base_url.startswith("http:") and not is_own_machine(fetch.base_url)
+    if is_plain and job.secrets:
+        yield "a secret is sent over http, where everybody on the way can read it; use https"
+    if fetch.method not in IDEMPOTENT and not fetch.idempotency_key and fetch.on_unknown == "stop":
+        yield (
+            f"a {fetch.method} whose answer is lost is not sent again: its row waits for your decision; see "
+            "fetch.on_unknown and fetch.idempotency_key"
+        )
+    if fetch.cache.keep == "none":
+        yield "fetch.cache.keep = 'none': another parser would have to ask for everything again"
+
+
+def credentials_told(job: LoadedJob) -> Iterator[str]:
+    """Secrets that stand where they are seen."""
+    places: list[tuple[str, Mapping[str, object]]] = [("query", job.fetch.query), ("headers", job.fetch.headers)]
+    for section, values in places:
+        for name, value in values.items():
+            text = value.text if isinstance(value, Template) else str(value)
+            is_hidden = any(secret in text for secret in job.secrets)
+            if is_hidden and section == "query":
+                yield f"fetch.query.{name} holds a secret: addresses end up in logs; a header is safer where allowed"
+            elif not is_hidden and looks_secret(name) and not (isinstance(value, Template) and value.slots):
+                yield f"fetch.{section}.{name} looks like a secret that stands in the file; write ${{secret:NAME}}"
+
+
+def is_own_machine(url: str) -> bool:
+    """Whether the address is this machine's own, which no network lies before."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_text(job: LoadedJob, found: Checked) -> str:
+    """The check for a screen."""
+    shown = [("rows", rows_text(found)), ("asks", request_text(found.request, job.secrets) or "nothing")]
+    if pages := job.fetch.pages:
+        shown.append(("pages", f"by {pages.kind}, at most {pages.most:,} a row"))
+    if batch := job.fetch.batch:
+        shown.append(("batches", f"up to {batch.size:,} rows in one request"))
+    if poll := job.fetch.poll:
+        shown.append(("waits", f"for a job at the server, {poll.longest / 3600:g} h at most"))
+    if rules := job.fetch.expect:
+        shown.append(("expects", ", ".join(rule.action for rule in rules)))
+    shown += [("limits", limits_text(job)), ("answers", answers_text(job)), ("records", records_text(job))]
+    if added := [section.into or "what its function gives" for section in job.annotate]:
+        shown.append(("adds", ", ".join(added)))
+    lines = [f"{job.name}: {job.file.name} can be run; nothing was sent"]
+    lines += [f"  {what:<9}{text}" for what, text in shown]
+    refused = list(found.refused.items())
+    warnings = [f"row {key} would be refused: {on_screen(reason)}" for key, reason in refused[:KEYS_SHOWN]]
+    if len(refused) > KEYS_SHOWN:
+        warnings.append(f"and {len(refused) - KEYS_SHOWN:,} more of the first {min(found.rows, COMPOSED):,} rows")
+    lines += [f"  warning  {warning}" for warning in [*warnings, *found.warnings]]
+    return "\n".join(lines)
+
+
+def rows_text(found: Checked) -> str:
+    """`100: 2024-01-01, 2024-01-02, 2024-01-03, ..., 2024-04-09`"""
+    if not found.rows:
+        return "none: there is nothing to ask for"
+    keys, more = ", ".join(found.first_keys), found.rows - len(found.first_keys)
+    return f"{found.rows:,}: {keys}" + (", ..." if more > 1 else "") + (f", {found.last_key}" if more else "")
+
+
+def request_text(request: Request | None, secrets: frozenset[str]) -> str:
+    """A request as a person reads it, a line each for its address, its headers and the beginning of its body."""
+    if request is None:
+        return ""
+    lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers)]
+    if request.idempotency_key:
+        lines.append(f"Idempotency-Key: {request.idempotency_key}")
+    if request.body:
+        body = request.body.decode("utf-8", "replace")
+        lines.append(body if len(body) <= BODY_SHOWN else f"{body[:BODY_SHOWN]}... ({len(request.body):,} bytes)")
+    return ("\n" + " " * 11).join(plain_line(redacted(line, secrets)) for line in lines)
+
+
+def plain_line(text: str) -> str:
+    """Text that cannot move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def limits_text(job: LoadedJob) -> str:
+    """`6/10 s, 5000/day; 32 at once; 10,000 requests in all`"""
+    limits = job.fetch.limits
+    rates = [
+        f"{rate.starts}/{rate.per_s:g} s" if isinstance(rate, Rate) else f"{rate.starts}/{rate.unit}"
+        for rate in limits.rate
+    ]
+    told = [", ".join(rates)] if rates else ["no rate"]
+    told.append(f"{limits.concurrency} at once")
+    if limits.max_requests:
+        told.append(f"{limits.max_requests:,} requests in all")
+    if limits.budget:
+        told.append(f"{limits.budget.total:g} in all at {limits.budget.cost_per_request:g} a request")
+    return "; ".join(told)
+
+
+def answers_text(job: LoadedJob) -> str:
+    """How long answers are kept."""
+    keep = job.fetch.cache.keep
+    return "are not kept" if keep == "none" else "kept for ever" if keep == "forever" else f"kept for {keep:,g} s"
+
+
+def records_text(job: LoadedJob) -> str:
+    """Where records come from, and go to."""
+    function = job.parse.function
+    place = f"{job.parse.format} at {job.parse.records}" if job.parse.records else job.parse.format
+    made = f"by {function.name}() in {function.file.name}" if function else place
+    made += "".join(f", {name} at {table.records}" for name, table in job.write.tables.items())
+    state = "" if job.write.folder.is_dir() else " (not there yet)"
+    return f"{made}, into {job.write.folder}{state}"

@@ -1,0 +1,83 @@
+"""A client that has its answers already: examples are carried through a run's own stations, and nothing is sent."""
+
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fetcher.errors import GaveUp, NotKept
+from fetcher.fetch.client import Client, Fetched
+from fetcher.fetch.expectations import meaning, rule_for
+from fetcher.fetch.hints import hints
+from fetcher.fetch.retries import AttemptFailed, Retries
+from fetcher.job.load import LoadedJob
+from fetcher.job.sections import CacheSection
+from fetcher.model import Outcome, Request, Response, Row
+from fetcher.rehearsal import Rehearsal, rehearsal
+from fetcher.stations import batches_of
+from fetcher.tally import Tally
+from fetcher.write.segments import Layout
+
+
+class Playback(Client):
+    """Answers requests with what it was given, in order; `requests` are those it met."""
+
+    def __init__(self, job: LoadedJob, answers: Sequence[Response]) -> None:
+        super().__init__(job.fetch, None, Retries(job.fetch.retries, random.Random(0), time.time), Tally())
+        self._job = job
+        self._left = list(answers)
+        self.requests: list[Request] = []
+
+    @property
+    def unasked(self) -> int:
+        """How many answers nobody asked for."""
+        return len(self._left)
+
+    async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
+        """The next answer, judged as the client would. A failure that it would ask again after gives the row up."""
+        self.requests.append(request)
+        if not self._left:
+            raise NotKept("no answer is left")
+        response = replace(self._left.pop(0), url=request.url)
+        fetch = self._job.fetch
+        rule = rule_for(fetch.expect, response)
+        said = hints(response, fetch.hints, response.fetched_at)
+        try:
+            return Fetched(response, 1, meaning(response, said, rule, is_repeatable=intend is None))
+        except AttemptFailed as failure:
+            raise GaveUp(str(failure)) from failure
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of a row that was answered so: its outcomes, one a page, the requests, and answers left over."""
+
+    outcomes: list[Outcome]
+    requests: list[Request]
+    unasked: int
+
+
+@asynccontextmanager
+async def stage(job: LoadedJob) -> AsyncIterator[Rehearsal]:
+    """A run's stations, in a folder of their own that is gone afterwards; nothing is kept, nobody is waited for."""
+    job = replace(job, fetch=job.fetch.model_copy(update={"cache": CacheSection(keep="none")}))
+    with tempfile.TemporaryDirectory() as name:
+        async with rehearsal(job, Layout(Path(name), Path(name)), None) as rehearsed:
+            yield Rehearsal(replace(rehearsed.stations, pause=at_once), [])
+
+
+async def played(staged: Rehearsal, row: Row, answers: Sequence[Response]) -> Played:
+    """Carry a row that is answered so, as far as the answers reach. Raises what would end a run, such as `Stopped`."""
+    job = staged.stations.job
+    client = Playback(job, answers)
+    stations = replace(staged.stations, client=client, batches=batches_of(job, client))
+    looked = await Rehearsal(stations, []).look(row, len(answers))
+    return Played(looked.outcomes, client.requests, client.unasked)
+
+
+async def at_once(_: float) -> bool:
+    """A wait that is none."""
+    return True

@@ -1,0 +1,84 @@
+"""What --help says of each command: snapshots, for it is read before anything else."""
+
+import pytest
+from click.testing import CliRunner
+
+from fetcher.cli import main
+
+HELP = {
+    "init": """\
+Usage: fetcher init [OPTIONS] [URL]
+
+  Draft a commented job file from a URL or a curl command.
+
+  Secrets in it become ${secret:NAME}, days become slots. A GET is sent once, to see what its answer
+  looks like.
+
+Options:
+  --curl COMMAND        A curl command in quotes, as documentation has it; - reads it.
+  -o, --output FILE     Write the job file here.
+  --probe / --no-probe  Ask the API once, to learn from its answer. A GET is, unless told.
+  -h, --help            Show this message and exit.
+""",
+    "check": """\
+Usage: fetcher check [OPTIONS] JOB
+
+  Tell what a run of JOB would do and what may be wrong with it. Sends nothing.
+
+  Exit 78 where the job file or its function is wrong, 74 where its folder cannot be written;
+  warnings change no exit code.
+
+Options:
+  --set KEY=VALUE  Override a key; the value is TOML.
+  -h, --help       Show this message and exit.
+""",
+    "preview": """\
+Usage: fetcher preview [OPTIONS] JOB
+
+  Fetch the first rows of JOB and show their records.
+
+  Writes nothing but the cache of answers, so a run does not ask for them again. Keeps to the limits
+  of JOB.
+
+Options:
+  --set KEY=VALUE        Override a key; the value is TOML.
+  --rows INTEGER RANGE   So many rows, from the first.  [default: 3; 1<=x<=100]
+  --pages INTEGER RANGE  So many pages of each row.  [default: 1; 1<=x<=100]
+  -h, --help             Show this message and exit.
+""",
+    "test": """\
+Usage: fetcher test [OPTIONS] JOB
+
+  Try the examples beside JOB: answers in, records out. Sends nothing, needs no secret.
+
+  The examples of job.toml are in job.test.toml. Exit 0 where all hold, 3 where some do not, 78
+  where there are none.
+
+Options:
+  --set KEY=VALUE       Override a key; the value is TOML.
+  --record              Make the file of examples from the first rows' answers, without secrets.
+  --rows INTEGER RANGE  So many rows are recorded.  [default: 1; 1<=x<=100]
+  -h, --help            Show this message and exit.
+""",
+    "failures": """\
+Usage: fetcher failures [OPTIONS] COMMAND [ARGS]...
+
+  List the rows of a job that failed, ask for them again, or give them up for good.
+
+Options:
+  -h, --help  Show this message and exit.
+
+Commands:
+  discard  Settle the failed rows KEYS as discarded: they are not asked for again and fail no run.
+  list     One line a failed row: key, state, reason.
+  retry    Ask for the failed rows KEYS (all of them without any) at the next run.
+  show     The failed rows KEYS (all of them without any) with request and kept answer; secrets...
+""",
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_the_help_of_a_command_is_as_shown(command):
+    """On a terminal of a hundred columns."""
+    ran = CliRunner().invoke(main, [command, "--help"], prog_name="fetcher", terminal_width=100)
+    assert (ran.exit_code, ran.output) == (0, HELP[command])
