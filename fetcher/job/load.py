@@ -59,8 +59,9 @@ def load_job(path: str | Path, environ: Mapping[str, str], overrides: Sequence[s
     faults += [origins.fault(where, redacted(message, variables.secrets)) for where, message in found]
     if job is None or faults:
         raise JobError(str(path), faults)
+    secrets = variables.secrets | (job.fetch.auth.secrets() if job.fetch.auth else set())
     parts = (job.read, job.fetch, job.parse, job.write, job.annotate)
-    return LoadedJob(file, job.name, *parts, secrets=frozenset(variables.secrets))
+    return LoadedJob(file, job.name, *parts, secrets=frozenset(secrets))
 
 
 def _checked(
