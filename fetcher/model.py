@@ -36,7 +36,8 @@ class Request:
     """One composed HTTP request. An answer is kept, and found again, by the key; `cost` is what the rates count.
 
     `page` is 0 but where pages have the same URL and differ all the same. The `idempotency_key` tells the server a
-    repetition from a second request; it is sent as a header and asks about nothing.
+    repetition from a second request; it is sent as a header and asks about nothing. The `credential` is whose the
+    request is, as a hash; what shows it is added when the request is sent.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Request:
     page: int = 0
     idempotency_key: str = ""
     cost: int = 1
+    credential: str = ""
 
     @property
     def key(self) -> str:
@@ -53,6 +55,8 @@ class Request:
         parts = [self.method, self.url, *(f"{name.lower()}: {value}" for name, value in sorted(self.headers))]
         if self.page:
             parts.append(f"page {self.page}")
+        if self.credential:
+            parts.append(f"credential {self.credential}")
         digest = hashlib.sha256("\n".join(parts).encode())
         if self.body:
             digest.update(b"\n\n" + self.body)

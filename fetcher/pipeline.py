@@ -10,10 +10,11 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from itertools import islice
 
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
-from fetcher.compose.request import compose, with_idempotency_key
+from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
 from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread
 from fetcher.errors import FetcherError, Incomplete, NotKept, Parked, RowError
 from fetcher.fetch.client import Fetched
@@ -22,6 +23,7 @@ from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import Outcome, PageFacts, Request, Row, RowState
+from fetcher.origins import homes_of
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after, look
 from fetcher.read.aside import aside
@@ -101,7 +103,8 @@ def is_in_parts(job: LoadedJob) -> bool:
 
 def looked_at(job: LoadedJob, errand: Errand, place: Place) -> Request:
     """The request for the status or the results of the row's job."""
-    return look(request_of(job, errand, FIRST), place)
+    asked = look(request_of(job, errand, FIRST), place)
+    return replace(asked, url=with_own_secrets(asked.url, job.fetch, errand.row))
 
 
 async def fetched_of(stations: Stations, errand: Errand, place: Place) -> Fetched:
@@ -164,7 +167,8 @@ def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed
     if pages is None or parsed.facts is None:
         return parsed, None
     if pages.kind != "split":
-        return parsed, following(pages, place, parsed.facts, fetched.response)
+        homes = homes_of(job.fetch.base_url, job.fetch.allowed_hosts)
+        return parsed, following(pages, place, parsed.facts, fetched.response, homes=homes)
     is_too_many = fetched.meaning is Meaning.TOO_MANY or is_capped(pages, parsed.facts)
     counted = NONE if is_too_many else parsed
     return counted, following_part(pages, place, row.values, None if is_too_many else parsed.facts)

@@ -74,8 +74,9 @@ def plan(job: LoadedJob, now: float, chance: random.Random) -> Plan:
         count(found, job, ledger, now)
     repeats = round(found.requests * found.past.repeated)
     latencies = found.past.latencies_s or [GUESSED_S]
+    requests_a_key = math.ceil((found.requests + repeats) / (job.fetch.auth.count if job.fetch.auth else 1))
     found.took_s = sorted(
-        START_S + length_s(job.fetch.limits, found.requests + repeats, lambda: chance.choice(latencies))
+        START_S + length_s(job.fetch.limits, requests_a_key, lambda: chance.choice(latencies))
         for _ in range(SIMULATIONS)
     )
     return found

@@ -8,13 +8,14 @@ Each is a place of the row, so a run that is killed goes on with the job that it
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from fetcher.compose.pages import Place, same_origin
+from fetcher.compose.pages import Place, within_homes
 from fetcher.compose.request import composed_path
 from fetcher.errors import GaveUp, Quarantined, Refused
 from fetcher.fetch.retry_after import asked_s, fields_of
 from fetcher.job.poll import Poll
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response, Row, Value
+from fetcher.origins import homes_of, resolved, without_user
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.paths import search
 from fetcher.template import Template
@@ -33,7 +34,7 @@ class NextLook:
 def look(request: Request, place: Place) -> Request:
     """The request for a status or a result, which have addresses of their own; `request` is the one that submits."""
     headers = tuple((name, value) for name, value in request.headers if name.lower() != "content-type")
-    return Request("GET", str(place.cursor), headers)
+    return Request("GET", str(place.cursor), headers, credential=request.credential)
 
 
 def after(fetch: Fetch, poll: Poll, row: Row, step: tuple[Place, Response]) -> NextLook:
@@ -58,7 +59,7 @@ def _submitted(fetch: Fetch, poll: Poll, row: Row, response: Response) -> Place:
             raise Quarantined(f"the answer has no header {poll.address_header}, which fetch.poll.address_header names")
     else:
         address = _path(fetch, poll.path, row, job) if poll.path else str(_told("address", poll.address, answer))
-    there = same_origin(address, response.url)
+    there = within_homes(address, response.url, homes_of(fetch.base_url, fetch.allowed_hosts))
     return Place(2, cursor=there, phase=STATUS, job=job, since=response.fetched_at)
 
 
@@ -79,7 +80,15 @@ def _after_status(fetch: Fetch, poll: Poll, row: Row, step: tuple[Place, Respons
         address = str(_told("result", poll.result, answer))
     else:
         return NextLook(None)
-    return NextLook(replace(place, cursor=same_origin(address, response.url), phase=RESULT))
+    return NextLook(replace(place, cursor=anywhere(address, response.url), phase=RESULT))
+
+
+def anywhere(link: str, url: str) -> str:
+    """Where results lie, which may be with strangers, such as a store of files: they are told nothing of the job."""
+    try:
+        return resolved(link, url)
+    except ValueError as error:
+        raise Refused(f"the results' address {without_user(link)!r} cannot be asked: {error}") from error
 
 
 def _wait_s(poll: Poll, response: Response) -> float:

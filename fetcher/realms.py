@@ -11,21 +11,30 @@ from fetcher.job.load import LoadedJob
 from fetcher.template import Template
 
 
-def shared_by(job: LoadedJob, user_state: Path, now: Callable[[], float]) -> Shared:
-    """The realm's starts and waits, the job's own counts; `now` gives epoch seconds."""
+def shared_by(job: LoadedJob, user_state: Path, now: Callable[[], float]) -> list[Shared]:
+    """The starts and waits of each realm, the job's own counts; `now` gives epoch seconds."""
     folder = hashlib.sha256(str(job.write.folder).encode()).hexdigest()[:32]
-    return Shared(user_state, realm_of(job), folder, Clocks(time.monotonic, now, this_boot()))
+    clocks = Clocks(time.monotonic, now, this_boot())
+    return [Shared(user_state, realm, folder, clocks) for realm in realms_of(job)]
 
 
-def realm_of(job: LoadedJob) -> str:
-    """The key of the realm that a job names, or of its origin and its credential, which cannot be read out of it."""
+def realms_of(job: LoadedJob) -> list[str]:
+    """The key of the realm that a job names, or of its origin and its credential, which cannot be read out of it; of
+    several keys, one for each."""
+    auth, name = job.fetch.auth, job.fetch.limits.realm
+    identities = auth.identities() if auth else ("",)
+    if name:
+        return [realm_key("", {}, name if len(identities) == 1 else f"{name}\n{identity}") for identity in identities]
+    return [realm_key(job.fetch.base_url, credentials_of(job, identity), None) for identity in identities]
+
+
+def credentials_of(job: LoadedJob, identity: str) -> dict[str, str]:
+    """What a request carries that is secret, and the identity of what it is signed with."""
     fetch = job.fetch
-    if fetch.limits.realm:
-        return realm_key("", {}, fetch.limits.realm)
     values = {**{f"query {name}": value for name, value in fetch.query.items()}, **fetch.headers}
-    credentials = {
+    found = {
         name: value.text
         for name, value in values.items()
         if isinstance(value, Template) and any(secret in value.text for secret in job.secrets)
     }
-    return realm_key(fetch.base_url, credentials, None)
+    return found | ({"fetch.auth": identity} if identity else {})

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -32,6 +33,8 @@ def forms_of(secret: str) -> set[str]:
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
         secret.replace("{", "{{").replace("}", "}}"),
+        b64encode(sendable).decode().rstrip("="),
+        urlsafe_b64encode(sendable).decode().rstrip("="),
     }
 
 

@@ -115,9 +115,14 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     if around.witness is None:
         log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
         await stack.enter_async_context(log)
-    shared = shared_by(job, around.user_state, around.now) if around.user_state else None
-    realm = await stack.enter_async_context(Realm(job.fetch.limits, time.monotonic, shared, health_of(job, around)))
-    client = Client(job.fetch, cache, retries, around.tally, realm=realm, log=log, witness=around.witness)
+    realms = [await stack.enter_async_context(realm) for realm in realms_for(job, around)]
+    client = Client(
+        *(job.fetch, cache, retries, around.tally),
+        realms=realms,
+        log=log,
+        secrets=job.secrets,
+        witness=around.witness,
+    )
     await stack.enter_async_context(client)
     parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate))
     engine = await stack.enter_async_context(
@@ -161,6 +166,13 @@ def batches_of(job: LoadedJob, client: Client) -> Batches | None:
     """What asks about several rows at once, where the job does."""
     is_lines = job.parse.format == "ndjson"
     return Batches(job.fetch, job.fetch.batch, client, is_lines=is_lines) if job.fetch.batch else None
+
+
+def realms_for(job: LoadedJob, around: Surroundings) -> list[Realm]:
+    """What is asked, once for each of the job's keys."""
+    count = job.fetch.auth.count if job.fetch.auth else 1
+    shared = shared_by(job, around.user_state, around.now) if around.user_state else [None] * count
+    return [Realm(job.fetch.limits, time.monotonic, one, health_of(job, around)) for one in shared]
 
 
 def health_of(job: LoadedJob, around: Surroundings) -> Health:

@@ -73,13 +73,16 @@ def view(job: LoadedJob) -> LedgerView:
 def status(job: LoadedJob, now: float, user_state: Path) -> Status:
     """Where the job stands at `now` (epoch seconds). Raises `Contradiction` where it has no ledger."""
     found = Status()
-    shared, quotas = shared_by(job, user_state, lambda: now), Quotas(user_state / "quotas.sqlite")
-    rations = list(Rations(job.fetch.limits, quotas, shared.realm, shared.job, lambda: [now]).rations(1))
-    found.closed_until, used = quotas.read(shared.realm, [ration.account.name for ration in rations])
-    found.used = [
-        (name_of(account), used.get(account.name, 0) / unit, account.limit / unit)
-        for account, unit in ((ration.account, ration.unit) for ration in rations)
-    ]
+    found.closed_until = float("inf")  # of several keys, the first that opens counts
+    quotas = Quotas(user_state / "quotas.sqlite")
+    for shared in shared_by(job, user_state, lambda: now):
+        rations = list(Rations(job.fetch.limits, quotas, shared.realm, shared.job, lambda: [now]).rations(1))
+        closed_until, used = quotas.read(shared.realm, [ration.account.name for ration in rations])
+        found.closed_until = min(found.closed_until, closed_until)
+        found.used += [
+            (name_of(account), used.get(account.name, 0) / unit, account.limit / unit)
+            for account, unit in ((ration.account, ration.unit) for ration in rations)
+        ]
     with view(job) as ledger:
         for row, standing in with_standings(rows_of(job, ledger, now), ledger):
             found.rows[standing.state if standing else RowState.WAITING] += 1

@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def problems(job: LoadedJob) -> Iterator[str]:
         yield from segment_problems(layout, segment)
     yield from foreign_files(layout, names, segments)
     times = array("d", sorted(sent.at for log in logs(layout.state / "runs") for sent in sent_in(log)))
-    for rate in job.fetch.limits.rate:
+    keys = job.fetch.auth.count if job.fetch.auth else 1  # each of them may send so many
+    for rate in (replace(rate, starts=keys * rate.starts) for rate in job.fetch.limits.rate):
         if isinstance(rate, CalendarRate):
             yield from calendar_problems(rate, job.fetch.limits.timezone, times)
         else:

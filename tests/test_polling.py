@@ -114,3 +114,24 @@ def test_a_look_is_a_get_with_the_jobs_headers():
     """What described the body that was submitted is left behind."""
     submitted = Request("POST", URL, (("X-Key", "k"), ("Content-Type", "application/json")), b"{}")
     assert look(submitted, WAITING) == Request("GET", f"{URL}/7", (("X-Key", "k"),))
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [("https://files.example/r?sig=1", "https://files.example/r?sig=1"), ("/r", "https://a.example/r")],
+)
+def test_results_may_lie_with_strangers(told, address):
+    """A store of files, say: who is told nothing of the job."""
+    found = ahead(WAITING, f'{{"state": "ok", "r": "{told}"}}'.encode(), done="state == 'ok'", result="r").place
+    assert found is not None and (found.cursor, found.phase) == (address, RESULT)
+
+
+@pytest.mark.parametrize("told", ["http://a.example/r", "file:///etc/passwd", "https://user:word@files.example/"])
+def test_results_that_lie_nowhere_are_refused(told):
+    with pytest.raises(Refused, match=r"the results' address .* cannot be asked") as caught:
+        ahead(WAITING, f'{{"state": "ok", "r": "{told}"}}'.encode(), done="state == 'ok'", result="r")
+    assert "word" not in str(caught.value)
+
+
+def test_a_look_is_for_the_same_credential():
+    assert look(Request("POST", URL, (), b"{}", credential="whose"), WAITING).credential == "whose"

@@ -103,7 +103,7 @@ def test_what_is_used_up_and_what_a_server_asked_for_is_told(tmp_path):
     assert "  money: 0 of 2.5 used" in status_text("air", status(job, NOW, state), NOW)
     assert not state.exists()
     state.mkdir()
-    shared, quotas = shared_by(job, state, lambda: NOW), Quotas(state / "quotas.sqlite")
+    (shared,), quotas = shared_by(job, state, lambda: NOW), Quotas(state / "quotas.sqlite")
     for ration in Rations(job.fetch.limits, quotas, shared.realm, shared.job, lambda: [NOW]).rations(1):
         quotas.reserve(ration.account, 12 * ration.amount, 12 * ration.amount)
     quotas.keep_wait(shared.realm, "", NOW, NOW + 600)

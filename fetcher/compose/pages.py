@@ -4,12 +4,10 @@ The rule: an end is believed only where the answer says so or brings nothing mor
 again, fewer items than announced, no end in sight) is a failure of the row, never a short success.
 """
 
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
@@ -18,12 +16,11 @@ from fetcher.compose.links import next_link
 from fetcher.errors import Incomplete, Quarantined, Refused
 from fetcher.job.pages import NUMBERED, Pages
 from fetcher.model import PageFacts, Response, Scalar, Value
+from fetcher.origins import Homes, homes_of, origin_of, resolved, without_user
 
 NO_MORE = (None, "", False)  # and 0, which equals False: numbers that count down, and SCAN, end so
-PORTS = {"http": 80, "https": 443}
 MOST_EMPTY = 100
 """Some servers look through so much for a page that nothing is found; for ever is another thing."""
-ASCII = string.digits + string.ascii_letters + string.punctuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +104,16 @@ def check_not_endless(pages: Pages, place: Place) -> None:
         raise Incomplete(f"page {place.number:,} is not the last, and fetch.pages.most = {pages.most:,}; raise it")
 
 
-def following(pages: Pages, place: Place, facts: PageFacts, response: Response) -> Place | None:
-    """Where the next page begins; None after the last.
+def following(
+    pages: Pages, place: Place, facts: PageFacts, response: Response, *, homes: Homes | None = None
+) -> Place | None:
+    """Where the next page begins; None after the last. It may lie in the `homes`: where this one lies, unless said.
 
     Raises `Incomplete` where the pages hold less than they announce or do not end, `Refused` where the next one lies
     elsewhere.
     """
     items = place.items + facts.items
-    cursor = next_cursor(pages, facts, response)
+    cursor = next_cursor(pages, facts, response, homes or homes_of(response.url, ()))
     if not has_next(pages, place, facts, cursor):
         total = whole(facts.total)
         if total is not None and items < total:
@@ -148,7 +147,7 @@ def has_next(pages: Pages, place: Place, facts: PageFacts, cursor: Scalar) -> bo
     return not (pages.short_is_last and pages.size and facts.items < pages.size)
 
 
-def next_cursor(pages: Pages, facts: PageFacts, response: Response) -> str | int | float | None:
+def next_cursor(pages: Pages, facts: PageFacts, response: Response, homes: Homes) -> str | int | float | None:
     """The next cursor, or the whole address of the next page, as the answer has it."""
     found: Scalar
     match pages.kind:
@@ -162,30 +161,22 @@ def next_cursor(pages: Pages, facts: PageFacts, response: Response) -> str | int
             found = facts.next
     if found in NO_MORE or found is True:
         return None
-    return found if pages.kind == "cursor" else same_origin(str(found), response.url)
+    return found if pages.kind == "cursor" else within_homes(str(found), response.url, homes)
 
 
-def same_origin(link: str, url: str) -> str:
-    """A link as an absolute address, percent-encoded where it is not. Raises `Refused` where it leads away from the
-    API: it would take the credentials along."""
+def within_homes(link: str, url: str, homes: Homes) -> str:
+    """A link in the answer from `url` as an absolute address. Raises `Refused` where it leads away from the API: it
+    would take headers and credentials along."""
     try:
-        target = quote(urljoin(url, link.strip()), safe=ASCII)
-        is_same = origin(target) == origin(url)
+        target = resolved(link, url)
+        is_home = homes.has(target)
     except ValueError as error:
-        raise Refused(f"the next page's address cannot be read: {link!r}") from error
-    if not is_same:
-        there, here = urlsplit(target), urlsplit(url)
+        raise Refused(f"the next page's address {without_user(link)!r} cannot be asked: {error}") from error
+    if not is_home:
         raise Refused(
-            f"the next page lies elsewhere, at {there.scheme}://{there.hostname}; only {here.netloc} is asked"
+            f"the next page lies elsewhere, at {origin_of(target)}; only {homes.own} is asked, and fetch.allowed_hosts"
         )
     return target
-
-
-def origin(url: str) -> tuple[str, str | None, int | None, bool]:
-    """Scheme, host, port, and whether it names a user (RFC 6454 section 4, and what no address of ours has). Raises
-    ValueError for a port that is none."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme), "@" in parts.netloc
 
 
 def whole(value: Scalar) -> int | None:

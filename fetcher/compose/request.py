@@ -10,7 +10,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 from uuid import UUID
 
 from fetcher.compose.bodies import body_of, joined, text_value
@@ -20,6 +20,8 @@ from fetcher.errors import Refused
 from fetcher.job.sections import Fetch, Limits
 from fetcher.job.values import MOST_COST
 from fetcher.model import Request, Row
+from fetcher.origins import homes_of
+from fetcher.redaction import MASK
 from fetcher.template import Template, text_of
 
 FILLED = "\0"
@@ -52,7 +54,8 @@ def compose_batch(fetch: Fetch, rows: Sequence[Row], place: Place = FIRST) -> Re
     # Two pages may have one URL: some servers count on their side.
     is_ambiguous = fetch.pages is not None and fetch.pages.kind == "cursor" and place.number > 1
     number = place.number if is_ambiguous else 0
-    return Request(fetch.method, url, headers, body, number, cost=cost_of(fetch, rows))
+    credential = fetch.auth.identity if fetch.auth else ""
+    return Request(fetch.method, url, headers, body, number, cost=cost_of(fetch, rows), credential=credential)
 
 
 def at_part(fetch: Fetch, row: Row, place: Place) -> Row:
@@ -63,15 +66,33 @@ def at_part(fetch: Fetch, row: Row, place: Place) -> Row:
 
 
 def composed_url(fetch: Fetch, row: Row, place: Place) -> str:
-    """The whole address. One that an answer named is asked as it is."""
+    """The whole address. One that an answer named is asked as it is, but for the credential."""
     if fetch.pages and fetch.pages.kind in ("link", "next_url") and place.cursor is not None:
-        return str(place.cursor)
+        return with_own_secrets(str(place.cursor), fetch, row)
     query = [(name, text_value(value, row)) for name, value in fetch.query.items()]
     if fetch.pages and fetch.pages.into == "query":
         asked = {name: text_of(value) for name, value in parameters(fetch.pages, place)}
         query = [(name, text) for name, text in query if name not in asked] + list(asked.items())
     url = fetch.base_url + composed_path(fetch.url, row)
     return url + ("&" if "?" in url else "?") + urlencode(query) if query else url
+
+
+def with_own_secrets(url: str, fetch: Fetch, row: Row) -> str:
+    """An address that an answer named, where servers repeat the key that they were asked with: it came masked, so the
+    job's own is put in its place, and one of `fetch.auth`, which is added when a request is sent, is left out. An
+    address elsewhere is left as it is."""
+    if not homes_of(fetch.base_url, fetch.allowed_hosts).has(url):
+        return url
+    base, _, query = url.partition("?")
+    credential = fetch.auth.parameter if fetch.auth else None
+    kept = []
+    for pair in query.split("&") if query else ():
+        name, _, value = pair.partition("=")
+        own = unquote_plus(name)
+        if own != credential:
+            is_masked = own in fetch.query and unquote_plus(value) == MASK
+            kept.append(urlencode([(own, text_value(fetch.query[own], row))]) if is_masked else pair)
+    return f"{base}?{'&'.join(kept)}" if kept else base
 
 
 def with_idempotency_key(request: Request, *about: str) -> Request:

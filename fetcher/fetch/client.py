@@ -6,27 +6,34 @@ A hit spends nothing; every attempt spends a start; no slot is held while a fail
 import asyncio
 import enum
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
-from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, RowError, Unknown
+from fetcher.errors import ApiDown, CredentialRefused, GaveUp, NotKept, Parked, Refused, RowError, Unknown
+from fetcher.fetch.auth import has_tokens, placed
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.costs import told_cost
 from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
+from fetcher.fetch.guard import check_public
 from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
+from fetcher.fetch.keys import Key, Keys
 from fetcher.fetch.limits import Realm, TooLong
+from fetcher.fetch.masks import Masks
+from fetcher.fetch.redirects import Hop, first_hop, method_after, next_hop, with_address, with_kept_address
 from fetcher.fetch.request_log import RequestLog
-from fetcher.fetch.retries import AttemptFailed, Retries
+from fetcher.fetch.retries import AttemptFailed, Retries, judged
+from fetcher.fetch.tokens import Tokens
 from fetcher.fetch.windows import Allowance, Start
 from fetcher.fetch.wire import Asking, Wire
 from fetcher.job.expect import Expect
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
+from fetcher.origins import homes_of
 from fetcher.tally import Tally
 
 LARGEST_IN_LOOP = 64_000
@@ -57,7 +64,9 @@ class Client:
     """`async with Client(...)`: one session, one realm and one cache for every row of a run.
 
     `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange, `witness` of every answer
-    before it is judged. `realm` is open, and shared with others; without one the client has its own.
+    before it is judged. `realms` are open, and shared with others, one for each of several keys; without them the
+    client has its own. `secrets` are masked in answers, and sent to no stranger; `check` says which addresses strangers
+    may have.
     """
 
     def __init__(  # noqa: PLR0913  (what a client is made of)
@@ -67,9 +76,11 @@ class Client:
         retries: Retries,
         tally: Tally,
         *,
-        realm: Realm | None = None,
+        realms: Sequence[Realm] = (),
         log: RequestLog | None = None,
         witness: Witness | None = None,
+        secrets: Collection[str] = (),
+        check: Callable[[str], None] = check_public,
     ) -> None:
         self._settings = settings
         self._cache = cache
@@ -77,8 +88,10 @@ class Client:
         self._tally = tally
         self._log = log
         self._witness = witness
-        self._realm = realm or Realm(settings.limits, time.monotonic)
-        self._wire = Wire(settings, tally, self._realm, retries.now)
+        self._masks = Masks(secrets)
+        self._homes = homes_of(settings.base_url, settings.allowed_hosts)
+        self._keys = Keys(self._made_keys(realms))
+        self._wire = Wire(settings, tally, retries.now, check)
 
     async def __aenter__(self) -> "Client":
         await self._wire.__aenter__()
@@ -87,6 +100,9 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for key in self._keys.all:
+            if key.tokens:
+                await key.tokens.close()
         await self._wire.__aexit__(kind, error, trace)
 
     async def fetch(
@@ -123,11 +139,14 @@ class Client:
     async def keep(self, request: Request, response: Response) -> None:
         """Keep an answer, where the job keeps any."""
         if self._cache is not None:
-            await self._cache.put(request.key, response)
+            await self._cache.put(request.key, with_address(response, request.url))
 
     async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
         """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does."""
-        began, asking = time.monotonic(), Asking(request, intend, is_repeatable=intend is None)
+        asking = Asking(
+            request, intend, is_repeatable=intend is None, hop=first_hop(request, self._homes, self._masks.forms)
+        )
+        began = time.monotonic()
         try:
             return await self._retries.run(partial(self._attempt, asking))
         except RowError as error:
@@ -137,29 +156,96 @@ class Client:
             raise
 
     async def _attempt(self, asking: Asking) -> Fetched:
-        async with self._started(asking.request.cost) as start:
+        self._tally.retries += asking.attempts > 0
+        may_renew = True
+        while True:
+            response, said, key = await self._chain(asking)
+            try:
+                meant = await self._meaning(response, said, asking, key)
+            except CredentialRefused as refusal:
+                if not asking.hop.is_home:  # a stranger, who was shown none
+                    raise GaveUp(f"HTTP {response.status}: {response.url} wants a credential") from refusal
+                if not (key.tokens and may_renew):
+                    self.halt()  # whoever comes next would be refused, too
+                    raise
+                may_renew = False
+                await key.tokens.renewed(asking.shown)
+            except (AttemptFailed, GaveUp) as error:
+                if asking.hop.is_result and not asking.is_repeatable:
+                    raise unknown(error) from error
+                raise
+            else:
+                return Fetched(response, asking.attempts, meant)
+
+    async def _chain(self, asking: Asking) -> tuple[Response, Hints, Key]:
+        """The answer at the end of a chain of redirects, each of them a request that is counted."""
+        asking.hop = first_hop(asking.request, self._homes, self._masks.forms)
+        while True:
+            response, said, key = await self._exchanged(asking)
+            hop = asking.hop
+            try:
+                after = next_hop(hop, response, self._homes, self._masks.forms)
+            except Refused as error:
+                refused = Refused(self._masks.redacted(str(error)))
+                is_sent = method_after(response.status, hop.request.method) != hop.request.method
+                if (is_sent or hop.is_result) and not asking.is_repeatable:
+                    raise unknown(refused) from error
+                raise refused from error
+            if after is None:
+                return await self._masks.masked(response), said, key
+            asking.hop = after
+
+    async def _exchanged(self, asking: Asking) -> tuple[Response, Hints, Key]:
+        """One request and its answer, in a start of its own."""
+        if asking.is_signed:
+            await self._keys.prepared()
+        async with self._started(asking.request.cost) as (key, start):
             await self._wire.check_halted()
-            asking.start = start
+            asking.start, asking.realm = start, key.realm
+            asking.shown = key.shown if asking.is_signed and asking.hop.is_home else None
             asking.attempts += 1
             self._tally.requests += 1
-            self._tally.retries += asking.attempts > 1
             status = None
             try:
                 response = await self._wire.exchange(asking)
-                said = self._obeyed(response)
+                said = self._obeyed(response, key.realm)
                 if (cost := told_cost(response, self._settings.limits)) is not None:
-                    self._realm.settle(start, cost)
+                    key.realm.settle(start, cost)
                 status, start.sign = response.status, sign_of(response.status, said.wait_s)
             except (AttemptFailed, GaveUp) as error:
                 if start.sign is Sign.NONE and not asking.is_reused:
                     start.sign = Sign.BAD
-                if start.has_left and not asking.is_repeatable:
-                    raise Unknown(f"{error}: only the server knows whether it was carried out") from error
+                if (start.has_left or asking.hop.is_result) and not asking.is_repeatable:
+                    raise unknown(error) from error
                 raise
             finally:
                 if start.has_left and self._log:
                     self._log.note(start.at, time.monotonic(), status)
-        return Fetched(response, asking.attempts, await self._meaning(response, said, asking))
+        return response, said, key
+
+    def _made_keys(self, realms: Sequence[Realm]) -> list[Key]:
+        settings, auth = self._settings, self._settings.auth
+        count = auth.count if auth else 1
+        realms = realms or [Realm(settings.limits, time.monotonic) for _ in range(count)]
+        if auth is None:
+            return [Key(realms[0])]
+        if not has_tokens(auth):
+            return [Key(realm, placed(auth, number)) for number, realm in enumerate(realms)]
+        tokens = Tokens(auth, settings.base_url, self._ask_token, learn=self._masks.learn, clock=time.monotonic)
+        return [Key(realms[0], tokens=tokens)]
+
+    async def _ask_token(self, request: Request) -> Response:
+        """The answer to a request for a token. It is never kept, follows nothing, and nobody is shown it."""
+        asking = Asking(request, None, is_repeatable=True, hop=Hop(request, is_home=True), is_signed=False)
+        return await self._retries.run(partial(self._token_attempt, asking))
+
+    async def _token_attempt(self, asking: Asking) -> Response:
+        response, said, _ = await self._exchanged(asking)
+        try:
+            return judged(response, said)
+        except (Refused, GaveUp, CredentialRefused) as refusal:
+            reason = self._masks.redacted(str(refusal))
+            raise CredentialRefused(f"no token is given by {asking.request.url}: {reason}") from refusal
 
     def now(self) -> float:
         """Epoch seconds."""
@@ -181,7 +267,7 @@ class Client:
         rule = await self._rule(response)
         self._tell(request, response, rule)
         meant = kept_meaning(response, rule)
-        return Fetched(replace(response, url=request.url), 0, meant) if meant else None
+        return Fetched(with_kept_address(response, request.url), 0, meant) if meant else None
 
     async def _rule(self, response: Response) -> Expect | None:
         """The rule that an answer falls under. A big body is decoded in a thread."""
@@ -194,21 +280,21 @@ class Client:
         if self._witness:
             self._witness(request, response, rule)
 
-    async def _meaning(self, response: Response, said: Hints, asking: Asking) -> Meaning:
+    async def _meaning(self, response: Response, said: Hints, asking: Asking, key: Key) -> Meaning:
         try:
             rule = await self._rule(response)
             self._tell(asking.request, response, rule)
             return meaning(response, said, rule, is_repeatable=asking.is_repeatable)
         except AttemptFailed as failure:
             if failure.hint_s and failure.hint_s != said.wait_s:
-                self._realm.cool_down(time.monotonic() + failure.hint_s)
+                key.realm.cool_down(time.monotonic() + failure.hint_s)
             raise
 
     @asynccontextmanager
-    async def _started(self, cost: int) -> AsyncIterator[Start]:
+    async def _started(self, cost: int) -> AsyncIterator[tuple[Key, Start]]:
         try:
-            async with self._realm.start(self._settings.retries.max_wait, cost) as start:
-                yield start
+            async with self._keys.start(self._settings.retries.max_wait, cost) as started:
+                yield started
         except Hopeless as error:
             raise ApiDown(
                 f"{self._settings.base_url} has failed for too long; run again when it is well, nothing is lost"
@@ -216,13 +302,18 @@ class Client:
         except TooLong as wait:
             raise Parked(str(wait), 0.0 if wait.wait_s is None else self._retries.now() + wait.wait_s) from wait
 
-    def _obeyed(self, response: Response) -> Hints:
+    def _obeyed(self, response: Response, realm: Realm) -> Hints:
         """What the server says of waits and allowances; the whole realm keeps to it, not this one request."""
         said, now = hints(response, self._settings.hints, self._retries.now()), time.monotonic()
         if said.wait_s and response.status != 202:  # there it is about the job that was begun
-            self._realm.cool_down(now + said.wait_s)
+            realm.cool_down(now + said.wait_s)
         for allowance in said.allowances:
-            self._realm.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))
+            realm.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))
         if said.concurrency is not None:
-            self._realm.cap(said.concurrency)
+            realm.cap(said.concurrency)
         return said
+
+
+def unknown(error: Exception) -> Unknown:
+    """What a failure means for a request that was sent and must not be sent twice."""
+    return Unknown(f"{error}: only the server knows whether it was carried out")

@@ -12,6 +12,11 @@ else:
     from backports import zstd
 
 OFFERED = "gzip, zstd"
+MOST_RATIO = 200
+FREE_BYTES = 1 << 20
+"""A body that unpacks to no more than this is no bomb, however short it came."""
+
+OVERHEAD_BYTES = 1 << 16
 GZIP_WBITS = 31
 
 
@@ -20,7 +25,11 @@ class Damaged(Exception):
 
 
 class TooLarge(Exception):
-    """The decoded body is larger than allowed."""
+    """The body is larger than allowed, decoded or as it comes."""
+
+
+class Bomb(Exception):
+    """The body unpacks to many times of what came: it was made for that."""
 
 
 class Gzip:
@@ -63,8 +72,8 @@ STREAMS: dict[str, type[Gzip] | type[Zstd]] = {"gzip": Gzip, "x-gzip": Gzip, "zs
 class Body:
     """A body that arrives in pieces, decoded under a limit: `feed` each piece, then take the `whole`.
 
-    Raises `TooLarge` before more than `most_bytes` are held, and `Damaged` for a body that is cut, or is not what its
-    `Content-Encoding` says.
+    Raises `TooLarge` before more than `most_bytes` are held, `Bomb` before a few bytes become very many, and `Damaged`
+    for a body that is cut, or is not what its `Content-Encoding` says.
     """
 
     def __init__(self, coding: str, most_bytes: int) -> None:
@@ -73,20 +82,29 @@ class Body:
             raise Damaged(f"its coding '{coding}' was not asked for")
         self._stream: Gzip | Zstd | None = None
         self._left = most_bytes
+        self._most_received = most_bytes + most_bytes // 100 + OVERHEAD_BYTES
+        self._received = self._decoded = 0
         self._pieces: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
         """Take one piece as it came."""
         if self._coding not in STREAMS:
             return self._keep(data)
+        self._received += len(data)
+        if self._received > self._most_received:  # empty members, which decode to nothing, without an end
+            raise TooLarge
+        most_decoded = max(FREE_BYTES, MOST_RATIO * self._received)
         while data:
             if self._stream is None or self._stream.is_whole:  # members, or frames, in a row are one body
                 self._stream = STREAMS[self._coding]()
             try:
-                piece, data = self._stream.decoded(data, self._left + 1)
+                piece, data = self._stream.decoded(data, min(self._left, most_decoded - self._decoded) + 1)
             except (zlib.error, zstd.ZstdError) as error:
                 raise Damaged(f"it is no {self._coding}: {error}") from error
             self._keep(piece)
+            self._decoded += len(piece)
+            if self._decoded > most_decoded:
+                raise Bomb
         return None
 
     def whole(self) -> bytes:

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import tenacity
 
-from fetcher.errors import GaveUp, Parked, Refused, Unknown
+from fetcher.errors import CredentialRefused, GaveUp, Parked, Refused, Unknown
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.hints import Hints
 from fetcher.model import Response
@@ -29,8 +29,8 @@ RETRIED_IF_TOLD_WHEN = frozenset({403, 413})
 TURNED_AWAY = frozenset({403, 408, 413, 425, 429, 503})
 """The server has not begun to do what was asked."""
 
-ASKED_NEXT_RUN = frozenset({401, 403, 407, 511})
-"""The credential, the address or the network is wrong, not the row: whoever mends it must not find its rows settled."""
+ASKED_NEXT_RUN = frozenset({403, 407, 511})
+"""The address, the network or what we may do is wrong, not the row: whoever mends it must not find its rows settled."""
 
 HINT_JITTER = 0.1
 HINT_JITTER_MOST_S = 30.0
@@ -155,6 +155,8 @@ def judged(response: Response, hint: Hints, is_repeatable: bool = True) -> Respo
         raise AttemptFailed(said, hint.wait_s, hint.is_guess)
     if status in RETRIED and not is_repeatable and status not in TURNED_AWAY:
         raise Unknown(f"{said}: only the server knows whether it was carried out")
+    if status == 401:
+        raise CredentialRefused(f"{said}: the credential is refused; put a good one into the job, then run again")
     if status in ASKED_NEXT_RUN or (status in RETRIED and hint.should_retry is False):
         raise GaveUp(said)
     if 300 <= status < 400:

@@ -5,23 +5,29 @@ A wire sends what it is given, once, and follows nothing; who may ask, how often
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
 from yarl import URL
 
 from fetcher.errors import ApiDown, GaveUp, Refused
+from fetcher.fetch.auth import Placed, signed
 from fetcher.fetch.breaker import Sign
-from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
+from fetcher.fetch.decoding import MOST_RATIO, OFFERED, Body, Bomb, Damaged, TooLarge
+from fetcher.fetch.guard import NotPublic, check_public
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.reach import Reach
+from fetcher.fetch.redirects import Hop
 from fetcher.fetch.retries import AttemptFailed
 from fetcher.fetch.windows import Start
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
+from fetcher.origins import origin_of
 from fetcher.tally import Tally
 
 CONNECT_TIMEOUT_S = 10.0
@@ -30,14 +36,21 @@ USER_AGENT = "polite-fetcher"
 
 @dataclass(slots=True)
 class Asking:
-    """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last."""
+    """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last.
+
+    The `hop` is what is sent now, in that `realm`; `shown` is the credential that goes along, if it `is_signed`.
+    """
 
     request: Request
     intend: Callable[[], Awaitable[None]] | None
     is_repeatable: bool
+    hop: Hop
+    is_signed: bool = True
     attempts: int = 0
     is_reused: bool = False
     start: Start = field(default_factory=lambda: Start(0.0))
+    realm: Realm | None = None
+    shown: Placed | None = None
 
     async def leave(self) -> None:
         """There is a connection, and nothing has gone out over it: one that is refused has sent nothing."""
@@ -47,26 +60,42 @@ class Asking:
 
 
 class Wire:
-    """`async with Wire(...)`: one session. `realm` is told when a request leaves and when its answer begins; `now`
-    gives epoch seconds."""
+    """`async with Wire(...)`: a session for the job's own hosts, and one for hosts that came from data, which
+    connects to an address only if `check` (of its text) lets it. `now` gives epoch seconds."""
 
-    def __init__(self, settings: Fetch, tally: Tally, realm: Realm, now: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Fetch, tally: Tally, now: Callable[[], float], check: Callable[[str], None] = check_public
+    ) -> None:
         self._settings = settings
         self._tally = tally
-        self._realm = realm
         self._now = now
+        self._check = check
         self._is_halted = False
         self.reach = Reach()
 
     async def __aenter__(self) -> "Wire":
+        self._home = self._session(None)
+        self._abroad = self._session(partial(checked_socket, self._check))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._home.close()
+        await self._abroad.close()
+
+    def _session(self, sockets: Callable[[aiohttp.AddrInfoType], socket.socket] | None) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=self._settings.limits.concurrency, ttl_dns_cache=300, resolver=aiohttp.ThreadedResolver()
+            limit=self._settings.limits.concurrency * max(1, self._settings.auth.count if self._settings.auth else 1),
+            ttl_dns_cache=300,
+            resolver=aiohttp.ThreadedResolver(),
+            socket_factory=sockets,
         )
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_create_end.append(self._connected)
         tracing.on_connection_reuseconn.append(self._connected_before)
         tracing.on_request_headers_sent.append(self._left)
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
             trace_configs=[tracing],
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -74,12 +103,6 @@ class Wire:
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, self._settings.timeout)),
         )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._session.close()
 
     def halt(self) -> None:
         """No further request leaves; whoever sends one waits to be cancelled. Those under way go on."""
@@ -105,6 +128,8 @@ class Wire:
                 return await self._send(asking)
         except aiohttp.ClientSSLError as error:
             raise GaveUp(f"TLS: {one_line(error)}") from error
+        except NotPublic as error:
+            raise Refused(f"{origin_of(asking.hop.request.url)} is not connected to: {error}") from error
         except aiohttp.InvalidURL as error:
             raise Refused(f"not a URL that can be asked: {one_line(error)}") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -133,11 +158,13 @@ class Wire:
     ) -> None:
         """A connection is open and the request goes out over it: whatever happens now, somebody is there."""
         self.reach.reached(time.monotonic())
-        self._realm.left(context.trace_request_ctx.start)
+        asking = context.trace_request_ctx
+        asking.realm.left(asking.start)
 
     async def _send(self, asking: Asking) -> Response:
-        request = asking.request
-        async with self._session.request(
+        asked = asking.hop.request
+        request = signed(asked, asking.shown)
+        async with (self._home if asking.hop.is_home else self._abroad).request(
             request.method,
             URL(request.url, encoded=True),
             headers=sent_headers(request),
@@ -146,12 +173,13 @@ class Wire:
             middlewares=(sent_once(),),
             trace_request_ctx=asking,
         ) as answer:
-            self._realm.answered(asking.start)
+            if asking.realm:
+                asking.realm.answered(asking.start)
             asking.start.sign = Sign.GOOD
             self._tally.statuses[answer.status] += 1
             body = await self._read(answer)
             headers = tuple((legible(str(name)), legible(value)) for name, value in answer.headers.items())
-            return Response(answer.status, headers, body, self._now(), url=request.url)
+            return Response(answer.status, headers, body, self._now(), url=asked.url)
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         most = self._settings.max_body
@@ -164,9 +192,19 @@ class Wire:
         except TooLarge as error:
             answer.close()
             raise GaveUp(f"the body is larger than fetch.max_body = {most} bytes; raise it and run again") from error
+        except Bomb as error:
+            answer.close()
+            raise GaveUp(f"the body unpacks to more than {MOST_RATIO} times of what came: it is not read") from error
         except Damaged as error:
             answer.close()
             raise AttemptFailed(f"the answer cannot be decoded: {error}") from error
+
+
+def checked_socket(check: Callable[[str], None], found: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for an address that a name has led to, if that may be connected to."""
+    family, kind, protocol, _, address = found
+    check(str(address[0]))
+    return socket.socket(family, kind, protocol)
 
 
 def sent_headers(request: Request) -> tuple[tuple[str, str], ...]:

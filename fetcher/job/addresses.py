@@ -5,6 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 from fetcher.job.wording import shown
+from fetcher.origins import origin_of
 from fetcher.template import Slot, Template, read_template
 
 # Every character that RFC 9110 (section 5.6.2) allows in a header's name.
@@ -36,6 +37,29 @@ def parse_base_url(value: object) -> str:
         raise ValueError(f"{expected}, got {shown(value)}; what follows '?' goes into fetch.query, '#' nowhere")
     if "{" in value or "}" in value:
         raise ValueError(f"{expected}, got {shown(value)}; slots go into fetch.url and fetch.query")
+    try:
+        origin_of(value)
+    except ValueError as error:
+        raise ValueError(f"{expected}, got {shown(value)}: {error}") from error
+    return value.rstrip("/")
+
+
+def parse_token_url(value: object) -> str:
+    """Where a token is asked for: a whole address, or a path of the base address."""
+    if isinstance(value, str) and value.startswith("/"):
+        return parse_path(value).text
+    parse_base_url(value)
+    return str(value)
+
+
+def parse_host(value: object) -> str:
+    """A host, with its scheme and port where they are not the usual ones."""
+    expected = "expected a host such as 'files.example.org', or 'https://files.example.org:8443'"
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{expected}, got {shown(value)}")
+    parse_base_url(address := value if "://" in value else f"https://{value}")
+    if urlsplit(address).path.strip("/"):
+        raise ValueError(f"{expected}, got {shown(value)}, which has a path")
     return value.rstrip("/")
 
 

@@ -50,6 +50,12 @@ def _different_names(headers: dict[str, Template]) -> dict[str, Template]:
 
 JobName = Annotated[str, Kind(parse_name, text_schema(r"[A-Za-z0-9._-]{1,100}", "air-temperature"))]
 BaseUrl = Annotated[str, Kind(addresses.parse_base_url, text_schema(r"https?://.+", "https://api.example.org"))]
+HostName = Annotated[
+    str,
+    Kind(
+        addresses.parse_host, lambda: {"type": "string", "examples": ["files.example.org", "https://cdn.example.org"]}
+    ),
+]
 UrlPath = Annotated[Template, Kind(addresses.parse_path, text_schema(r"/.*", "/v1/readings/{date:%Y-%m-%d}"))]
 QueryValue = Annotated[
     Template | int | float | bool,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 NOT_SHOWN = "the secret that is filled in here is not a value that fits (it is not shown)"
+SECRET_BODIES = (("fetch", "auth", "form"), ("fetch", "auth", "json"))
 _ABOUT_THE_KEY = frozenset({"missing", "extra_forbidden"})
 _EXPECTED = {
     "model_type": "a table",
@@ -56,7 +57,7 @@ def model_faults(
         if details["type"] != "missing":
             path = _known_part(path, tree)
         is_about_value = details["type"] not in _ABOUT_THE_KEY and path == details["loc"]
-        is_secret = is_about_value and path in secret_paths
+        is_secret = is_about_value and (path in secret_paths or path[:3] in SECRET_BODIES)
         faults.append((path, NOT_SHOWN if is_secret else _message(details, path)))
     return faults
 

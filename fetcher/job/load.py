@@ -73,6 +73,7 @@ def load_job(
     if job is None or faults:
         raise JobError(str(path), faults)
     secrets = frozenset(variables.secrets) | (parent.secrets if parent else frozenset())
+    secrets |= job.fetch.auth.secrets() if job.fetch.auth else frozenset()
     parts = (job.read, job.fetch, job.parse, job.write, job.annotate)
     return LoadedJob(file, job.name, *parts, secrets=secrets, parent=parent)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from fetcher.job.annotate import AnnotateSection
+from fetcher.job.auth import Auth
 from fetcher.job.batch import Batch
 from fetcher.job.bodies import Bodies
 from fetcher.job.days import TimezoneText
@@ -16,6 +17,7 @@ from fetcher.job.entries import (
     Cost,
     HeaderName,
     Headers,
+    HostName,
     JobName,
     JsonPath,
     Keep,
@@ -122,6 +124,12 @@ class Fetch(Bodies):
     base_url: BaseUrl = Field(
         description="Address of the API: http or https, no query, such as 'https://api.example.org'."
     )
+    allowed_hosts: tuple[HostName, ...] = Field(
+        default=(),
+        description="Hosts besides that of base_url that redirects and links may lead to with headers and credential, "
+        "such as 'files.example.org'. Others get neither.",
+    )
+    auth: Auth | None = Field(default=None, description="How a request shows whose it is. All of it is secret.")
     url: UrlPath = Field(description="Path after base_url. Slots such as {date} are filled from the row.")
     query: dict[str, QueryValue] = Field(
         default_factory=dict,

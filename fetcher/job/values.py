@@ -11,6 +11,7 @@ from fetcher.job.wording import listed, shown
 from fetcher.template import Template, read_template
 
 MOST_COST = 1_000_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -28,6 +29,13 @@ def parse_realm(value: object) -> str:
     if isinstance(value, str) and value.strip() and len(value) <= 100 and value.isprintable():
         return value
     raise ValueError(f"expected a name of 1 to 100 characters, such as 'example-api', got {shown(value)}")
+
+
+def parse_sendable(value: object) -> str:
+    """Text that a header can hold; no message shows it, for it may be a secret."""
+    if isinstance(value, str) and value and not _CONTROL.search(value) and value == value.strip():
+        return value
+    raise ValueError("expected text without line breaks, and without blanks round it (it is not shown)")
 
 
 def parse_cost(value: object) -> int | Template:

@@ -19,6 +19,9 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN = re.compile(rf"({_NAME})(?::-(.*))?", re.DOTALL)
 _SECRET = re.compile(rf"secret:({_NAME})")
 
+AUTH = ("fetch", "auth")
+"""Whatever is filled in below is a secret."""
+
 COST = ("fetch", "limits", "cost")
 
 
@@ -77,6 +80,9 @@ class Variables:
             name, default = plain.groups()
             # As in a shell, `:-` stands in for a variable that is empty, too.
             value = self.environ.get(name, "")
+            if path[:2] == AUTH and value:
+                self.secret_paths.add(path)
+                self.secrets.add(value)
             if default is not None:
                 return value or default
             return value if name in self.environ else self._fault(path, self._missing(name, "is not set"))

@@ -239,19 +239,16 @@ def test_a_place_is_read_back_as_it_was_written(number, items, records, cursor):
         ("../next", "https://api.example.org/next"),
         (" ?page=2 ", "https://api.example.org/v1/items?page=2"),
         ("https://api.example.org/x", "https://api.example.org/x"),
-        ("https://API.example.org/x", "https://API.example.org/x"),
-        ("https://api.example.org:443/x", "https://api.example.org:443/x"),
+        ("https://API.example.org/x", "https://api.example.org/x"),
+        ("https://api.example.org:443/x#part", "https://api.example.org/x"),
         ("//api.example.org/x", "https://api.example.org/x"),
         ("?q=a%2Fb%20c", "https://api.example.org/v1/items?q=a%2Fb%20c"),
         ("?q=a b&c=ä", "https://api.example.org/v1/items?q=a%20b&c=%C3%A4"),
-        ("?q=a\r\nX-Admin: 1", "https://api.example.org/v1/items?q=aX-Admin:%201"),
     ],
 )
 @pytest.mark.parametrize("kind", ["next_url", "link"])
 def test_a_next_link_is_followed_within_the_api(kind, link, url):
     """Relative or absolute, resolved against the answer's own address, and such that it can be sent."""
-    if kind == "link" and "\n" in link:
-        return
     place = after(pages_of(kind), FIRST, ("Link", f"<{link}>; rel=next"), next=link)
     assert place == Place(2, 1, 0, url)
 
@@ -279,6 +276,10 @@ def test_a_next_link_is_followed_within_the_api(kind, link, url):
         "\thttps://evil.example/",
         "ht\ntps://evil.example/",
         "?q=\ud800",
+        "?q=a\r\nX-Admin: 1",
+        "https://api.example.org./",
+        "https://api.ex\u0430mple.org/",
+        "https://api.example.org:0/",
     ],
 )
 def test_a_next_link_that_leads_away_is_refused(link):

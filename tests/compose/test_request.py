@@ -290,3 +290,39 @@ def test_a_page_is_asked_for_in_the_body_where_the_job_says_so(parameter, body, 
     request = compose(fetch, Row("1", {}), Place(3))
     assert json.loads(request.body) == sent
     assert request.url == "https://api.example.org/search"
+
+
+AUTH = {"kind": "query", "parameter": "api_key", "value": "canary"}
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        ("https://api.example.org/x?tenant=***&page=2", "https://api.example.org/x?tenant=s3cret%26&page=2"),
+        ("https://api.example.org/x?page=2&api_key=***", "https://api.example.org/x?page=2"),
+        ("https://api.example.org/x?api%5Fkey=***", "https://api.example.org/x"),
+        ("https://api.example.org/x?tenant=other&q=***", "https://api.example.org/x?tenant=other&q=***"),
+        ("https://files.example.org/x?tenant=***", "https://files.example.org/x?tenant=s3cret%26"),
+        ("https://evil.example/x?tenant=***&api_key=***", "https://evil.example/x?tenant=***&api_key=***"),
+        ("https://api.example.org/x", "https://api.example.org/x"),
+    ],
+)
+def test_a_key_that_a_link_repeats_is_the_jobs_own_again(link, url):
+    """It came masked. One of `fetch.auth` is added when the request is sent; a stranger's address is left as it is."""
+    told = {"allowed_hosts": ["files.example.org"], "pages": {"kind": "link"}, "auth": AUTH}
+    fetch = Fetch(base_url="https://api.example.org", url="/", query={"tenant": "s3cret&"}, **told)
+    request = compose(fetch, Row("1", {}), Place(2, cursor=link))
+    assert request.url == url
+    assert "canary" not in f"{request.url}{request.headers}"
+
+
+def test_whose_a_request_is_makes_its_key_and_shows_nothing():
+    """Another credential has other answers; none has the key that it always had."""
+    told = {"base_url": "https://api.example.org", "url": "/"}
+    row = Row("1", {})
+    plain, one = compose(Fetch(**told), row), compose(Fetch(**told, auth=AUTH), row)
+    other = compose(Fetch(**told, auth={**AUTH, "value": "another"}), row)
+    assert plain.key == Request("GET", "https://api.example.org/").key
+    assert len({plain.key, one.key, other.key}) == 3
+    assert (one.url, one.headers, plain.credential) == (plain.url, plain.headers, "")
+    assert "canary" not in repr(one)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from fetcher.cli import main
 from fetcher.draft.init import Telling, asked_from, draft, loaded
-from fetcher.job.days import parse_step
+from fetcher.job.steps import parse_every
 from tests.serving import serving
 
 NOW = 1_717_200_000.0  # 2024-06-01
@@ -63,7 +63,7 @@ def test_a_draft_is_as_shown():
     assert text == SNAPSHOT
     dates = loaded(text, {"EXAMPLE_TOKEN": "s3cret"}).read.dates
     assert dates is not None
-    assert dates.every == parse_step("7 days")
+    assert dates.every == parse_every("7 days")
 
 
 def ran(*arguments: object, code: int = 0, **told) -> str:

@@ -39,7 +39,7 @@ on_dependency_change = "ignore"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Modules of fetcher/fetch, and the files beside this one whose tests are about them."""
+    """Modules of fetcher/fetch, and the files beside this one whose tests are about them; others with their folder."""
 
     modules: Sequence[str]
     tests: Sequence[str]
@@ -52,6 +52,7 @@ GROUPS: Mapping[str, Group] = {
     "hints": Group(HINTS, HINTS),
     "health": Group(("breaker", "adaptive", "health"), ("breaker", "adaptive", "health")),
     "quotas": Group(("quotas", "rations"), ("quotas", "limits")),
+    "safety": Group(("redirects", "guard", "auth", "../origins"), ("redirects", "guard", "auth", "../test_origins")),
 }
 
 
@@ -63,8 +64,8 @@ def prepare(name: str) -> Path:
         shutil.rmtree(folder / part, ignore_errors=True)
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     told = SETTINGS.format(
-        modules=json.dumps([f"fetcher/fetch/{module}.py" for module in group.modules]),
-        tests=json.dumps([f"tests/fetch/test_{test}.py" for test in group.tests]),
+        modules=json.dumps([f"fetcher/fetch/{module}.py".replace("fetch/../", "") for module in group.modules]),
+        tests=json.dumps([f"tests/fetch/test_{test}.py".replace("fetch/test_../", "") for test in group.tests]),
     )
     (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + told)
     return folder

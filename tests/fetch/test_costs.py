@@ -59,6 +59,6 @@ async def test_a_request_counts_for_what_its_answer_says(client_of, speaking):
     limits = {"rate": "6/1000 s", "cost_header": "X-Cost"}
     async with speaking(answer) as (url, _), client_of(url, limits=limits) as (client, _):
         await client.fetch(Request("GET", url + "/1"))
-        pace = client._realm.pace
+        pace = client._keys.all[0].realm.pace
         assert pace.ready_at(2) < time.monotonic()
         assert pace.ready_at(3) > time.monotonic() + 900

@@ -1,4 +1,5 @@
 import gzip
+import random
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.fetch.decoding import Body, Damaged, TooLarge
+from fetcher.fetch.decoding import FREE_BYTES, MOST_RATIO, OVERHEAD_BYTES, Body, Bomb, Damaged, TooLarge
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -81,3 +82,42 @@ def test_garbage_behind_a_body_is_damage(coding):
     """H21: whatever it is, it is not what was packed."""
     with pytest.raises(Damaged):
         decoded(coding, [PACK[coding](b"whole"), b"garbage"])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("step", [1 << 30, 1000])
+def test_h21_a_bomb_is_not_unpacked(coding, step):
+    """Fed whole or in pieces: it ends at two hundred times of what came, with a megabyte free."""
+    packed = PACK[coding](bytes(8 << 20))
+    body = Body(coding, 1 << 40)
+    with pytest.raises(Bomb):
+        for start in range(0, len(packed), step):
+            body.feed(packed[start : start + step])
+    assert body._decoded <= max(FREE_BYTES, MOST_RATIO * body._received) + 1
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_megabyte_may_come_in_a_few_bytes(coding):
+    """Some answers are all alike; one byte more is a bomb."""
+    assert decoded(coding, [PACK[coding](bytes(FREE_BYTES))]) == bytes(FREE_BYTES)
+    with pytest.raises(Bomb):
+        decoded(coding, [PACK[coding](bytes(FREE_BYTES + 1))])
+
+
+def test_two_hundred_times_of_what_came_are_allowed():
+    """Of gzip without compression there is exactly as much as we like."""
+    noise = gzip.compress(random.Random(0).randbytes(20_000), compresslevel=0)
+    zeros = gzip.compress(bytes(MOST_RATIO * len(noise) - 20_000))
+    packed, size = noise + zeros, MOST_RATIO * len(noise)
+    assert len(decoded("gzip", [packed])) == size
+    with pytest.raises(Bomb):
+        decoded("gzip", [noise + gzip.compress(bytes(MOST_RATIO * (len(noise) + 10_000)))])
+
+
+def test_what_decodes_to_nothing_has_an_end():
+    """Empty members one behind the other: the bytes that come are counted, too."""
+    empty, most = gzip.compress(b""), 1000
+    count = (most + most // 100 + OVERHEAD_BYTES) // len(empty)
+    assert decoded("gzip", [empty] * count, most) == b""
+    with pytest.raises(TooLarge):
+        decoded("gzip", [empty] * (count + 1), most)

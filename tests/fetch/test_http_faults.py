@@ -43,23 +43,58 @@ async def met(client_of, tmp_path, fault):
     return error.value, asked
 
 
-@pytest.mark.parametrize("fault", ["redirect-loop", "redirect-chain;hops=11", "redirect-nowhere"])
-async def test_h14_a_redirect_leads_nowhere(client_of, tmp_path, fault):
-    """None is followed, so none goes round: one request, refused for good."""
-    error, asked = await met(client_of, tmp_path, fault)
-    assert (type(error), asked) == (Refused, 1)
-    assert "name the final address in the job" in str(error)
+@pytest.mark.parametrize(
+    ("fault", "requests", "said"),
+    [
+        ("redirect-loop", 1, "goes round"),
+        ("redirect-chain;hops=6", 6, "no more than 5 are followed"),
+        ("redirect-chain;hops=11", 6, "no more than 5 are followed"),
+        ("redirect-nowhere", 1, "name the final address in the job"),
+        ("redirect-to-file", 1, "'file:' is neither http nor https"),
+        ("redirect-userinfo", 1, "names a user"),
+        ("redirect-private", 2, "169.254.169.254 is not an address of the public internet"),
+        ("redirect-other-port", 2, "127.0.0.1 is not an address of the public internet"),
+        ("redirect-other-host", 2, "is not an address of the public internet"),
+    ],
+)
+async def test_h14_a_redirect_that_leads_nowhere_ends_the_row(client_of, tmp_path, fault, requests, said):
+    """Refused for good, after five hops at most; what was not connected to was counted, and never arrived."""
+    async with (
+        Server(UNLIMITED) as server,
+        Cache(tmp_path / "cache.sqlite") as cache,
+        client_of(server.url, cache) as (client, tally),
+    ):
+        with pytest.raises(Refused, match=said):
+            await client.fetch(faulty(server, fault))
+        assert tally.requests == requests
+        assert server.stats()["requests"] == min(requests, 6) - (said.endswith("public internet"))
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_h15_no_body_goes_where_a_redirect_points(client_of, status):
-    """Neither as the same method nor as a GET: the order is not placed, and the row is refused."""
-    async with Server(UNLIMITED) as server, client_of(server.url) as (client, _):
-        order = Request("POST", f"{server.url}/fault/redirect-{status}/v1/orders", body=b'{"item": 1}')
-        with pytest.raises(Refused, match=f"HTTP {status}"):
-            await client.fetch(order)
-        assert server.stats()["requests"] == 1
-        assert server.stats()["executions"] == {}
+async def test_h14_five_hops_are_followed(client_of):
+    """Each of them is a request that counts; the answer's address is the last one."""
+    async with Server(UNLIMITED) as server, client_of(server.url) as (client, tally):
+        fetched = await client.fetch(faulty(server, "redirect-chain;hops=5"))
+        assert fetched.response.url.startswith(f"{server.url}/v1/")
+        assert fetched.attempts == tally.requests == server.stats()["requests"] == 6
+        assert tally.retries == 0
+
+
+@pytest.mark.parametrize(("status", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")])
+async def test_h15_a_post_is_redirected_as_its_status_says(client_of, speaking, status, method):
+    """301, 302 and 303 ask for the result, without the body; 307 and 308 send the same thing again."""
+
+    async def answer(number, head, writer):
+        moved = f"HTTP/1.1 {status} Moved\r\nLocation: /v2?a=1#part\r\nContent-Length: 0\r\n\r\n".encode()
+        writer.write(moved if number == 1 else b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with speaking(answer) as (url, asked), client_of(url) as (client, _):
+        headers = (("X-Tenant", "t"), ("Content-Type", "application/json"))
+        fetched = await client.fetch(Request("POST", f"{url}/v1", headers, b"{}"))
+        assert fetched.response.url == f"{url}/v2?a=1"
+    second = asked[1].removeprefix(b"{}").decode()
+    assert second.startswith(f"{method} /v2?a=1 HTTP/1.1")
+    assert "X-Tenant: t" in second
+    assert ("Content-Type" in second) == ("Content-Length: 2" in second) == (method == "POST")
 
 
 async def test_h16_not_modified_is_no_answer_where_nothing_was_said_to_be_there(client_of, tmp_path):

@@ -7,7 +7,7 @@ import tenacity
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.errors import GaveUp, Parked, Refused
+from fetcher.errors import CredentialRefused, GaveUp, Parked, Refused
 from fetcher.fetch.hints import Hints
 from fetcher.fetch.retries import AttemptFailed, Retries, backoff_s, excerpt, hinted_s, judged
 from fetcher.job import sections
@@ -119,7 +119,8 @@ def test_a_wait_beyond_the_longest_parks_the_row(settings, failures, hint_s):
             (status, None, AttemptFailed)
             for status in (206, 304, 408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529)
         ),
-        *((status, None, GaveUp) for status in (401, 403, 407, 511)),
+        (401, None, CredentialRefused),
+        *((status, None, GaveUp) for status in (403, 407, 511)),
         *((status, None, Refused) for status in (300, 301, 308, 400, 404, 405, 410, 413, 414, 422, 431, 451)),
         *((status, None, Refused) for status in (501, 505, 525)),
         *((status, 5.0, AttemptFailed) for status in (403, 413, 429, 503)),

@@ -39,7 +39,7 @@ async def watched(url, concurrency=1, first_wait_s=0.01, budget=None):
     retries = Retries(settings.retries, chance, time.time, budget=budget or Budget())
     async with (
         Realm(settings.limits, time.monotonic, health=health) as realm,
-        Client(settings, None, retries, Tally(), realm=realm) as client,
+        Client(settings, None, retries, Tally(), realms=[realm]) as client,
     ):
         yield client, health
 
@@ -90,7 +90,7 @@ async def test_a_realm_that_is_hopeless_ends_the_run_for_whoever_waits():
         while health.breaker.state is State.CLOSED:  # noqa: ASYNC110  (the breaker tells nobody)
             await asyncio.sleep(0.01)
         health.breaker.opened_at = time.monotonic() - 3600.0
-        client._realm._news.set()
+        client._keys.all[0].realm._news.set()
         for ended in await asyncio.gather(*asking, return_exceptions=True):
             assert isinstance(ended, ApiDown)
         assert health.under_way == 0

@@ -123,16 +123,19 @@ def test_s01_a_wave_of_429_without_a_hint_loses_nothing(fetcher, output, tmp_pat
     assert 20 < api.stats()["requests"] <= 20 + 4 + 15
 
 
-def test_s04_a_credential_that_is_refused_settles_no_row(fetcher, output, tmp_path, job_of, api):
-    """401 is not the row's fault: asked once in a run, and again in the next, by when the job has been mended."""
-    job = job_of("token-refused", fetch='headers = { Authorization = "Bearer x" }')
+@pytest.mark.parametrize(
+    "auth", ['headers = { Authorization = "Bearer x" }', 'auth = { kind = "bearer", token = "xxxx" }']
+)
+def test_s04_a_credential_that_is_refused_ends_the_run_and_settles_no_row(fetcher, output, tmp_path, job_of, api, auth):
+    """It would be refused for every row: no more are asked than were under way, and all are asked when it is mended."""
+    job = job_of("token-refused", rows=20, fetch=auth)
     ran = fetcher("run", job)
-    assert ran.code == 3, ran.err
-    assert states(tmp_path / "out") == {"gave up": 5}
-    assert api.stats()["requests"] == 5
-    job_of("status-401;times=0", fetch='headers = { Authorization = "Bearer y" }')
+    assert ran.code == 78, ran.err
+    assert "the credential is refused" in ran.err
+    assert api.stats()["requests"] <= 4
+    job_of("status-401;times=0", rows=20, fetch=auth)
     assert fetcher("run", job).code == 0
-    assert len(output(tmp_path / "out").records()) == 5
+    assert len(output(tmp_path / "out").records()) == 20
 
 
 def test_s05_a_refusal_that_says_200_is_known_by_a_rule_of_the_job(fetcher, output, tmp_path, job_of, api):
