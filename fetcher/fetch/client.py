@@ -7,7 +7,7 @@ import asyncio
 import enum
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -16,6 +16,7 @@ from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, RowError, Unknown
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.costs import told_cost
+from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
 from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
@@ -122,9 +123,10 @@ class Client:
 
     async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
         """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does."""
-        began, asking = time.monotonic(), Asking(request, intend, is_repeatable=intend is None)
+        began, deadline = time.monotonic(), Deadline(self._settings.retries.deadline)
+        asking = Asking(request, intend, is_repeatable=intend is None, deadline=deadline)
         try:
-            return await self._retries.run(partial(self._attempt, asking))
+            return await self._retries.run(partial(self._attempt, asking), deadline)
         except RowError as error:
             error.attempts = asking.attempts
             if isinstance(error, GaveUp) and not error.is_early and not self._wire.reach.is_since(began):
@@ -132,8 +134,9 @@ class Client:
             raise
 
     async def _attempt(self, asking: Asking) -> Fetched:
-        async with self._started(asking.request.cost) as start:
+        async with self._started(asking) as start:
             await self._wire.check_halted()
+            asking.deadline.begin()
             asking.start = start
             asking.attempts += 1
             self._tally.requests += 1
@@ -192,9 +195,13 @@ class Client:
             raise
 
     @asynccontextmanager
-    async def _started(self, cost: int) -> AsyncIterator[Start]:
+    async def _started(self, asking: Asking) -> AsyncIterator[Start]:
+        left_s = asking.deadline.left_s()
+        longest_s = min(self._settings.retries.max_wait, left_s)
         try:
-            async with self._realm.start(self._settings.retries.max_wait, cost) as start:
+            async with AsyncExitStack() as stack:
+                async with turn_within(left_s):
+                    start = await stack.enter_async_context(self._realm.start(longest_s, asking.request.cost))
                 yield start
         except Hopeless as error:
             raise ApiDown(
@@ -213,3 +220,15 @@ class Client:
         if said.concurrency is not None:
             self._realm.cap(said.concurrency)
         return said
+
+
+@asynccontextmanager
+async def turn_within(left_s: float) -> AsyncIterator[None]:
+    """Get a turn in the block within what is left of a deadline. Raises `GaveUp`: the next run asks again."""
+    try:
+        async with asyncio.timeout(left_s if left_s < float("inf") else None):
+            yield
+    except TimeoutError as error:
+        late = GaveUp("no turn came for another attempt before fetch.retries.deadline")
+        late.is_early = True
+        raise late from error

@@ -15,6 +15,7 @@ from yarl import URL
 
 from fetcher.errors import ApiDown, GaveUp, Refused
 from fetcher.fetch.breaker import Sign
+from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.decoding import OFFERED, Body, Damaged, TooLarge
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.reach import Reach
@@ -35,6 +36,7 @@ class Asking:
     request: Request
     intend: Callable[[], Awaitable[None]] | None
     is_repeatable: bool
+    deadline: Deadline = field(default_factory=Deadline)
     attempts: int = 0
     is_reused: bool = False
     start: Start = field(default_factory=lambda: Start(0.0))
@@ -99,7 +101,7 @@ class Wire:
 
     async def exchange(self, asking: Asking) -> Response:
         """One request on the wire and its whole answer. Raises `AttemptFailed` where another try may go better."""
-        timeout_s = self._settings.timeout
+        timeout_s = min(self._settings.timeout, asking.deadline.left_s())
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._send(asking)
@@ -115,7 +117,8 @@ class Wire:
             raise AttemptFailed(reason) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             asking.start.sign = Sign.BAD
-            reason = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else one_line(error)
+            late = f"no answer within {round(timeout_s, 3):g} s"
+            reason = late if isinstance(error, TimeoutError) else one_line(error)
             raise AttemptFailed(reason) from error
 
     async def _connected(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
