@@ -7,7 +7,7 @@ import asyncio
 import enum
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from fetcher.fetch.auth import has_tokens, placed
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.costs import told_cost
+from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
 from fetcher.fetch.guard import check_public
 from fetcher.fetch.health import Hopeless
@@ -143,12 +144,11 @@ class Client:
 
     async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
         """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does."""
-        asking = Asking(
-            request, intend, is_repeatable=intend is None, hop=first_hop(request, self._homes, self._masks.forms)
-        )
-        began = time.monotonic()
+        began, deadline = time.monotonic(), Deadline(self._settings.retries.deadline)
+        hop = first_hop(request, self._homes, self._masks.forms)
+        asking = Asking(request, intend, is_repeatable=intend is None, hop=hop, deadline=deadline)
         try:
-            return await self._retries.run(partial(self._attempt, asking))
+            return await self._retries.run(partial(self._attempt, asking), deadline)
         except RowError as error:
             error.attempts = asking.attempts
             if isinstance(error, GaveUp) and not error.is_early and not self._wire.reach.is_since(began):
@@ -199,8 +199,9 @@ class Client:
         """One request and its answer, in a start of its own."""
         if asking.is_signed:
             await self._keys.prepared()
-        async with self._started(asking.request.cost) as (key, start):
+        async with self._started(asking) as (key, start):
             await self._wire.check_halted()
+            asking.deadline.begin()
             asking.start, asking.realm = start, key.realm
             asking.shown = key.shown if asking.is_signed and asking.hop.is_home else None
             asking.attempts += 1
@@ -291,9 +292,13 @@ class Client:
             raise
 
     @asynccontextmanager
-    async def _started(self, cost: int) -> AsyncIterator[tuple[Key, Start]]:
+    async def _started(self, asking: Asking) -> AsyncIterator[tuple[Key, Start]]:
+        left_s = asking.deadline.left_s()
+        longest_s = min(self._settings.retries.max_wait, left_s)
         try:
-            async with self._keys.start(self._settings.retries.max_wait, cost) as started:
+            async with AsyncExitStack() as stack:
+                async with turn_within(left_s):
+                    started = await stack.enter_async_context(self._keys.start(longest_s, asking.request.cost))
                 yield started
         except Hopeless as error:
             raise ApiDown(
@@ -317,3 +322,15 @@ class Client:
 def unknown(error: Exception) -> Unknown:
     """What a failure means for a request that was sent and must not be sent twice."""
     return Unknown(f"{error}: only the server knows whether it was carried out")
+
+
+@asynccontextmanager
+async def turn_within(left_s: float) -> AsyncIterator[None]:
+    """Get a turn in the block within what is left of a deadline. Raises `GaveUp`: the next run asks again."""
+    try:
+        async with asyncio.timeout(left_s if left_s < float("inf") else None):
+            yield
+    except TimeoutError as error:
+        late = GaveUp("no turn came for another attempt before fetch.retries.deadline")
+        late.is_early = True
+        raise late from error

@@ -285,5 +285,5 @@ def realm_key(base_url: str, credentials: Mapping[str, str], name: str | None) -
         where = urlsplit(base_url)
         port = where.port or {"http": 80, "https": 443}.get(where.scheme, 0)
         parts = ["origin", f"{where.scheme}://{where.hostname}:{port}"]
-        parts += [f"{key.lower()}: {value}" for key, value in sorted(credentials.items())]
+        parts += sorted(f"{key.lower()}: {value}" for key, value in credentials.items())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

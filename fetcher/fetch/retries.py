@@ -14,6 +14,7 @@ import tenacity
 
 from fetcher.errors import CredentialRefused, GaveUp, Parked, Refused, Unknown
 from fetcher.fetch.budget import Budget
+from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.hints import Hints
 from fetcher.model import Response
 
@@ -72,16 +73,18 @@ class Retries:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     budget: Budget = field(default_factory=Budget)
 
-    async def run(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def run(self, attempt: Callable[[], Awaitable[Answer]], deadline: Deadline | None = None) -> Answer:
         """The answer of the first attempt that succeeds.
 
-        Raises `GaveUp` when all have failed or the budget is empty, `Parked` when the server asks for more than
-        `max_wait`; all tell the last reason. Whatever else an attempt raises passes through.
+        Raises `GaveUp` when all have failed, the budget is empty, or the next attempt would come after the deadline;
+        `Parked` when the server asks for more than `max_wait`, or for more than is left; all tell the last reason.
+        Whatever else an attempt raises passes through.
         """
+        left_s = deadline.left_s if deadline else lambda: float("inf")
         try:
             answer = await attempt()
         except AttemptFailed as failure:
-            wait_s = self._wait_s(failure, 1)
+            wait_s = self._wait_s(failure, 1, left_s())
             if self.settings.attempts == 1 or not self.budget.take():
                 raise self._given_up(failure, 1) from failure
             await self.sleep(wait_s)
@@ -90,7 +93,7 @@ class Retries:
             return answer
         retrying = tenacity.AsyncRetrying(
             stop=self._is_enough,
-            wait=self._wait_of_state,
+            wait=lambda state: self._wait_of_state(state, left_s()),
             retry=tenacity.retry_if_exception_type(AttemptFailed),
             sleep=self.sleep,
         )
@@ -105,28 +108,31 @@ class Retries:
     def _is_enough(self, state: tenacity.RetryCallState) -> bool:
         return state.attempt_number >= self.settings.attempts - 1 or not self.budget.take()
 
-    def _given_up(self, failure: BaseException | None, made: int) -> GaveUp:
+    def _given_up(
+        self, failure: BaseException | None, made: int, why: str = "too much has failed lately for more in this run"
+    ) -> GaveUp:
         said = f"{failure}; {made} attempt{'' if made == 1 else 's'}"
         if made >= self.settings.attempts:
             return GaveUp(said)
-        early = GaveUp(f"{said}; too much has failed lately for more in this run")
+        early = GaveUp(f"{said}; {why}")
         early.is_early = True
         return early
 
-    def _wait_of_state(self, state: tenacity.RetryCallState) -> float:
+    def _wait_of_state(self, state: tenacity.RetryCallState, left_s: float) -> float:
         failure = state.outcome.exception() if state.outcome else None
         assert isinstance(failure, AttemptFailed)
-        return self._wait_s(failure, state.attempt_number + 1)
+        return self._wait_s(failure, state.attempt_number + 1, left_s)
 
-    def _wait_s(self, failure: AttemptFailed, failed: int) -> float:
-        if failure.hint_s is not None and failure.hint_s > self.settings.max_wait:
-            raise Parked(
-                f"{failure.reason}; the server asks to wait {failure.hint_s:.0f} s", self.now() + failure.hint_s
-            )
+    def _wait_s(self, failure: AttemptFailed, failed: int, left_s: float) -> float:
         hint_s = failure.hint_s or 0.0
+        if hint_s > min(self.settings.max_wait, left_s):
+            raise Parked(f"{failure.reason}; the server asks to wait {hint_s:.0f} s", self.now() + hint_s)
         if failure.is_guess:
             hint_s = min(hint_s * 2.0 ** min(failed - 1, 60), self.settings.max_wait)
-        return backoff_s(self.settings, failed, self.chance) + hinted_s(hint_s, self.chance)
+        wait_s = backoff_s(self.settings, failed, self.chance) + hinted_s(hint_s, self.chance)
+        if wait_s >= left_s:
+            raise self._given_up(failure, failed, "fetch.retries.deadline leaves no time for more in this run")
+        return wait_s
 
 
 def backoff_s(settings: RetrySettings, failed: int, chance: random.Random) -> float:

@@ -144,9 +144,16 @@ class Pace:
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS_KEPT))
     allowances: dict[str, Allowance] = field(default_factory=dict)
     made: int = 0
+    is_open: bool = False
 
     def ready_at(self, weight: int = 1) -> float:
-        """The earliest moment for one more start; minus infinity when nothing holds it back."""
+        """The earliest moment for one more start; minus infinity when nothing holds it back.
+
+        Until the very first one has left, nobody follows where starts are to be even: those who wait for a first
+        connection together leave as one.
+        """
+        if self.made and not self.is_open and any(window.is_smooth for window in self.windows):
+            return FOR_EVER
         shortest_s = min(self.round_trips) if len(self.round_trips) >= ROUND_TRIPS_TRUSTED else 0.0
         return max([self.told_until(), *(window.ready_at(shortest_s, weight) for window in self.windows)])
 
@@ -168,15 +175,17 @@ class Pace:
     def left(self, start: Start, now: float) -> None:
         """That start goes out only now: it had no connection until now, and the server saw nothing of it."""
         start.at = now
-        start.has_left = True
+        start.has_left = self.is_open = True
 
     def answered(self, start: Start, now: float) -> None:
         """The first byte of the answer to that start is here."""
+        self.is_open = True
         start.round_trip_s = now - start.at
         self.round_trips.append(start.round_trip_s)
 
     def ended(self, start: Start, now: float) -> None:
         """That start has its answer, or will never have one; if it arrived at all, it was before now."""
+        self.is_open = True
         if start.round_trip_s is None:
             start.round_trip_s = now - start.at
 

@@ -18,6 +18,7 @@ from yarl import URL
 from fetcher.errors import ApiDown, GaveUp, Refused
 from fetcher.fetch.auth import Placed, signed
 from fetcher.fetch.breaker import Sign
+from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.decoding import MOST_RATIO, OFFERED, Body, Bomb, Damaged, TooLarge
 from fetcher.fetch.guard import NotPublic, check_public
 from fetcher.fetch.limits import Realm
@@ -46,6 +47,7 @@ class Asking:
     is_repeatable: bool
     hop: Hop
     is_signed: bool = True
+    deadline: Deadline = field(default_factory=Deadline)
     attempts: int = 0
     is_reused: bool = False
     start: Start = field(default_factory=lambda: Start(0.0))
@@ -122,7 +124,7 @@ class Wire:
 
     async def exchange(self, asking: Asking) -> Response:
         """One request on the wire and its whole answer. Raises `AttemptFailed` where another try may go better."""
-        timeout_s = self._settings.timeout
+        timeout_s = min(self._settings.timeout, asking.deadline.left_s())
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._send(asking)
@@ -140,7 +142,8 @@ class Wire:
             raise AttemptFailed(reason) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             asking.start.sign = Sign.BAD
-            reason = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else one_line(error)
+            late = f"no answer within {round(timeout_s, 3):g} s"
+            reason = late if isinstance(error, TimeoutError) else one_line(error)
             raise AttemptFailed(reason) from error
 
     async def _connected(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:

@@ -108,6 +108,11 @@ class Retries(Section):
     max_wait: Annotated[float, duration_between("0 s", "1 day")] = written(
         "2 min", "Longest wait that a server may ask for within a run; beyond it the row waits for the next run."
     )
+    deadline: Annotated[float, duration_between("1 ms", "30 days")] | None = Field(
+        default=None,
+        description="Longest time that a request may take over all its attempts and the waits between them, such as "
+        "'10 min'; beyond it the next run asks again. Each page has its own. Left out: as long as its attempts take.",
+    )
 
 
 class CacheSection(Section):

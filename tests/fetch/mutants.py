@@ -19,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "mutants"
+IN_MEMORY = Path("/dev/shm")
+"""Where a sync costs nothing: mutants of what is kept make thousands of them."""
+
 COPIED = ("fetcher", "tests", "configs")
 KILLED = frozenset({1, 3, -24, 24, 36, 152, 255})
 """What mutmut notes of a mutant that a test has found, or that never came to an end."""
@@ -28,9 +31,9 @@ SETTINGS = """
 source_paths = ["fetcher"]
 only_mutate = {modules}
 also_copy = ["configs"]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-profile", "mutants"]
+pytest_add_cli_args = {arguments}
 pytest_add_cli_args_test_selection = {tests}
-timeout_multiplier = 4.0
+timeout_multiplier = 1.5
 timeout_constant = 3.0
 use_git_change_detection = false
 on_dependency_change = "ignore"
@@ -39,19 +42,26 @@ on_dependency_change = "ignore"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Modules of fetcher/fetch, and the files beside this one whose tests are about them; others with their folder."""
+    """Modules of fetcher/fetch, and the files beside this one whose tests are about them, but for the slow ones; others
+    with their folder."""
 
     modules: Sequence[str]
     tests: Sequence[str]
+    left_out: Sequence[str] = ()
 
 
+ARGUMENTS = ("-p", "no:cacheprovider", "--hypothesis-profile", "mutants")
+FOUR_PROCESSES = (
+    "starts.py::test_four_processes_share_a_window_also_when_one_is_killed",
+    "starts.py::test_four_that_share_use_what_they_may",
+)
 HINTS = ("hints", "retry_after", "resets", "families", "policies", "refusals", "http_dates", "structured")
 GROUPS: Mapping[str, Group] = {
-    "limits": Group(("limits", "windows"), ("limits", "windows")),
+    "limits": Group(("limits", "windows"), ("limits", "windows", "starts", "health"), FOUR_PROCESSES),
     "retries": Group(("retries", "budget"), ("retries", "budget")),
     "hints": Group(HINTS, HINTS),
     "health": Group(("breaker", "adaptive", "health"), ("breaker", "adaptive", "health")),
-    "quotas": Group(("quotas", "rations"), ("quotas", "limits")),
+    "quotas": Group(("quotas", "rations"), ("quotas", "starts"), FOUR_PROCESSES),
     "safety": Group(("redirects", "guard", "auth", "../origins"), ("redirects", "guard", "auth", "../test_origins")),
 }
 
@@ -64,6 +74,7 @@ def prepare(name: str) -> Path:
         shutil.rmtree(folder / part, ignore_errors=True)
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     told = SETTINGS.format(
+        arguments=json.dumps([*ARGUMENTS, *(f"--deselect=tests/fetch/test_{test}" for test in group.left_out)]),
         modules=json.dumps([f"fetcher/fetch/{module}.py".replace("fetch/../", "") for module in group.modules]),
         tests=json.dumps([f"tests/fetch/test_{test}.py".replace("fetch/test_../", "") for test in group.tests]),
     )
@@ -75,6 +86,8 @@ def run(folder: Path, names: Sequence[str]) -> None:
     """Try every mutant that has not been tried, or those named."""
     mutmut = Path(sys.executable).with_name("mutmut")
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    if IN_MEMORY.is_dir():
+        environ["TMPDIR"] = str(IN_MEMORY)
     command = ["nice", str(mutmut), "run", "--max-children", str(os.cpu_count() or 1), *names]
     with (folder / "said").open("wb") as said:
         if subprocess.run(command, cwd=folder, stdout=said, env=environ, check=False).returncode:

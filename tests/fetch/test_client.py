@@ -324,3 +324,30 @@ async def test_an_answer_that_was_kept_too_early_is_none(client_of, speaking, tm
         with pytest.raises(NotKept):
             await client.fetch(request, Source.KEPT_ONLY, kept_since=kept_at + 1)
         assert len(asked) == 1
+
+
+async def test_an_attempt_lasts_no_longer_than_the_deadline_leaves(client_of, sleeps):
+    """However long `timeout` is; no second one is made, and none is waited for."""
+    retries = {"attempts": 5, "first_wait": "1 ms", "deadline": "50 ms"}
+    silent = ServerOptions(limit=None)
+    async with Server(silent, sleep=never) as server, client_of(server.url, retries=retries) as (client, tally):
+        with pytest.raises(
+            GaveUp, match=r"no answer within 0\.05 s; 1 attempt; fetch\.retries\.deadline leaves no time"
+        ):
+            await client.fetch(day_of(server.url, "2019-05-03"))
+        assert tally.requests == 1
+    assert sleeps == []
+
+
+async def test_a_turn_that_comes_too_late_for_the_deadline_is_not_waited_for(client_of, speaking):
+    """The rate lets the next attempt through in an hour; the row is asked again in the next run."""
+
+    async def refuse(number, head, writer):
+        writer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
+
+    retries = {"attempts": 5, "first_wait": "1 ms", "longest_wait": "1 ms", "deadline": "0.2 s"}
+    async with speaking(refuse) as (url, asked):
+        async with client_of(url, retries=retries, limits={"rate": "1/h"}) as (client, tally):
+            with pytest.raises(GaveUp, match=r"^no turn came for another attempt before fetch\.retries\.deadline$"):
+                await client.fetch(Request("GET", f"{url}/"))
+            assert (len(asked), tally.requests) == (1, 1)

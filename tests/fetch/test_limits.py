@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fetcher.fetch.limits import Realm, TooLong
+from fetcher.fetch.limits import Realm, TooLong, horizon_s, realm_key
 from fetcher.fetch.windows import LARGEST_DELAY, Pace, Start, Window, pace
 from fetcher.job.sections import Limits
 from fetcher.job.units import Rate
@@ -179,12 +179,12 @@ def test_whoever_may_start_starts(limits, ways):
 )
 def test_a_limit_is_used_to_98_percent(rate, smooth, round_trip_s):
     """What the limit allows is used but for the headroom; a way that is always equally long costs nothing."""
-    minutes = 60
+    seconds = 20
     limits = Limits(rate=(rate,), concurrency=100, smooth=smooth)
-    asked = int(minutes * rate.starts * 1.2 / rate.per_s)
+    asked = int(seconds * rate.starts * 1.2 / rate.per_s)
     ways = [Way(0.0, 0.5, 0.5)] * asked
     seen = let_through(limits, ways, lambda way: round_trip_s / 2, lambda way: round_trip_s / 2)
-    assert sum(at < minutes for at in seen.arrived) >= 0.98 * minutes * rate.starts / rate.per_s
+    assert sum(at < seconds for at in seen.arrived) >= 0.98 * seconds * rate.starts / rate.per_s
 
 
 def test_a_wait_ends_as_soon_as_an_answer_shows_that_it_may():
@@ -399,3 +399,37 @@ def test_smooth_starts_never_bunch(starts, late):
         times.append(at)
     gaps = [after - before for before, after in pairwise(times)]
     assert min(gaps) >= 0.75 / starts - A_BIT_S
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        (Limits(), 0.0),
+        (Limits(rate=("1/10 s",), headroom=0.0), 11.0),
+        (Limits(rate=("1/10 s", "5/2 s"), headroom=0.2), 13.0),
+        (Limits(rate=("5/day",)), 0.0),
+    ],
+)
+def test_a_start_is_remembered_for_as_long_as_it_can_hold_another_back(limits, seconds):
+    """The longest window, its headroom, and the tenth that a slow answer may add; a day is counted elsewhere."""
+    assert horizon_s(pace(limits)) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("told", "key"),
+    [
+        (("https://a.example", {}, None), "0b0c4ff2a951636d00c7ac372fd436ce"),
+        (("https://a.example:443/v1", {}, None), "0b0c4ff2a951636d00c7ac372fd436ce"),
+        (("http://a.example:443", {}, None), "c665252eaf752c673c951885343f4b38"),
+        (("http://a.example", {}, None), "5970d1eeb8f2bfa31a4cd1b21926d035"),
+        (("http://a.example:80", {}, None), "5970d1eeb8f2bfa31a4cd1b21926d035"),
+        (("other://a.example", {}, None), "62248634aa05a813e8914f2ff315e163"),
+        (("https://a.example", {"X-Key": "1", "authorization": "2"}, None), "e8e0e271413a3196564ca39b2f21d94e"),
+        (("https://a.example", {"authorization": "2", "x-key": "1"}, None), "e8e0e271413a3196564ca39b2f21d94e"),
+        (("https://a.example", {}, "shop"), "35569037d14e6598ed2327c8648fd63f"),
+        (("https://b.example", {"x-key": "1"}, "shop"), "35569037d14e6598ed2327c8648fd63f"),
+    ],
+)
+def test_a_realm_keeps_its_key(told, key):
+    """From version to version: its waits and starts lie under it. One origin has one, whichever way it is written."""
+    assert realm_key(*told) == key

@@ -1,19 +1,24 @@
 import asyncio
 import random
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import tenacity
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.errors import CredentialRefused, GaveUp, Parked, Refused
+from fetcher.errors import CredentialRefused, GaveUp, Parked, Refused, Unknown
+from fetcher.fetch.budget import Budget
+from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.hints import Hints
 from fetcher.fetch.retries import AttemptFailed, Retries, backoff_s, excerpt, hinted_s, judged
 from fetcher.job import sections
 from fetcher.model import Response
 from fetcher.testing.clock import VirtualClock, run_virtual
 
+A_BIT_S = 1e-6
 STARTED_S = 1_700_000_000.0
 GOOD = Response(200, (), b"{}", STARTED_S)
 HINTS_S = st.one_of(st.none(), st.floats(0, 120))
@@ -26,6 +31,13 @@ SETTINGS = st.builds(
 )
 
 
+class Longest(random.Random):
+    """Chance that always chooses the longest."""
+
+    def uniform(self, a, b):
+        return b
+
+
 @dataclass
 class Story:
     """How a run of attempts ended: when each was made, the answer or the error, and when that was."""
@@ -34,22 +46,31 @@ class Story:
     ended: Response | Exception
     ended_s: float
 
+    @property
+    def waits(self):
+        """Seconds from each attempt to the next."""
+        return [after - before for before, after in pairwise(self.made)]
 
-def tell(settings, failures, seed=0):
-    """Attempts that fail in the given ways, then succeed, on a clock of their own."""
+
+def tell(settings, failures, chance=0, budget=None, takes_s=0.0):
+    """Attempts that take so long and fail in the given ways, then succeed, on a clock of their own."""
     clock = VirtualClock(STARTED_S)
+    chance = random.Random(chance) if isinstance(chance, int) else chance
+    deadline = Deadline(settings.deadline, clock.now)
     made = []
     left = list(failures)
 
     async def attempt():
+        deadline.begin()
         made.append(clock.now())
+        await asyncio.sleep(min(takes_s, deadline.left_s()))
         if left:
             raise left.pop(0)
         return GOOD
 
     async def story():
         try:
-            return await Retries(settings, random.Random(seed), clock.now).run(attempt)
+            return await Retries(settings, chance, clock.now, budget=budget or Budget()).run(attempt, deadline)
         except (GaveUp, Parked, Refused) as error:
             return error
 
@@ -68,14 +89,114 @@ def test_attempts_are_as_many_as_configured(settings, failures):
         assert str(told.ended) == f"HTTP 500; {settings.attempts} attempt{'s' if settings.attempts > 1 else ''}"
 
 
+def test_back_off_doubles_up_to_the_longest_wait():
+    """From one attempt to the next, whichever part of the program makes it; a server's wait comes on top."""
+    settings = sections.Retries(attempts=9, first_wait="1 s", longest_wait="20 s")
+    told = tell(settings, [AttemptFailed("HTTP 500")] * 8, Longest())
+    assert told.waits == [1, 2, 4, 8, 16, 20, 20, 20]
+    hinted = tell(settings, [AttemptFailed("HTTP 503", 10.0), AttemptFailed("HTTP 503", 120.0)], Longest())
+    assert hinted.waits == [1 + 11, 2 + 132]
+
+
+def test_a_guessed_wait_doubles_while_that_goes_on():
+    """A server that says "too fast" and not when: 60 s, then twice that, never more than `max_wait`."""
+    settings = sections.Retries(attempts=6, first_wait="1 ms", longest_wait="1 ms", max_wait="200 s")
+    told = tell(settings, [AttemptFailed("HTTP 403", 30.0, True)] * 5, Longest())
+    assert told.waits == pytest.approx([33, 66, 132, 220, 220], abs=0.01)
+
+
+def test_waits_are_sat_out_by_what_the_caller_gives():
+    """Also those of the second attempt and later."""
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    async def attempt():
+        if len(slept) < 3:
+            raise AttemptFailed("HTTP 500")
+        return GOOD
+
+    settings = sections.Retries(first_wait="1 h", longest_wait="1 day")
+    assert asyncio.run(Retries(settings, Longest(), time.time, sleep).run(attempt)) is GOOD
+    assert slept == [3600, 7200, 14400]
+
+
+@pytest.mark.parametrize(
+    ("failures", "left", "is_done"),
+    [
+        ([], 51, True),
+        ([AttemptFailed("HTTP 500")], 50, True),
+        ([AttemptFailed("HTTP 500")] * 2, 40, True),
+        ([AttemptFailed("HTTP 500")] * 6, 0, False),
+    ],
+)
+def test_every_retry_is_taken_from_the_budget(failures, left, is_done):
+    """One that succeeds gives itself back, a first attempt that does adds a tenth; with none left, rows end early."""
+    budget = Budget(50)
+    told = tell(sections.Retries(attempts=9), failures, budget=budget)
+    assert budget.tenths == left
+    assert (told.ended is GOOD) == is_done
+    if isinstance(told.ended, GaveUp):
+        assert told.ended.is_early is True
+        assert str(told.ended) == "HTTP 500; 6 attempts; too much has failed lately for more in this run"
+
+
+@given(SETTINGS, st.lists(HINTS_S, max_size=20), st.floats(0, 40), st.floats(0.01, 300), st.integers())
+def test_nothing_is_sent_after_the_deadline(settings, hints, takes_s, deadline_s, seed):
+    """A row ends by then, with its answer or without one, and without sitting out a wait that leads to nothing."""
+    settings = settings.model_copy(update={"deadline": deadline_s})
+    told = tell(settings, [AttemptFailed("HTTP 503", hint) for hint in hints], seed, takes_s=takes_s)
+    over_s = STARTED_S + deadline_s + A_BIT_S
+    assert max(told.made) < over_s
+    assert told.ended_s < over_s
+    if told.ended is not GOOD:
+        assert told.ended_s == pytest.approx(min(told.made[-1] + takes_s, over_s), abs=A_BIT_S)
+
+
+def test_a_row_gives_up_where_its_deadline_leaves_no_time():
+    """The next run asks again; where the server asked for a longer wait, not before that."""
+    settings = sections.Retries(attempts=9, first_wait="4 s", longest_wait="1 h", deadline="10 s")
+    told = tell(settings, [AttemptFailed("HTTP 500")] * 8, Longest(), takes_s=0.5)
+    assert told.waits == [4.5]
+    assert isinstance(told.ended, GaveUp)
+    assert told.ended.is_early is True
+    said = "HTTP 500; 2 attempts; fetch.retries.deadline leaves no time for more in this run"
+    assert str(told.ended) == said
+    last = tell(settings.model_copy(update={"attempts": 2}), [AttemptFailed("HTTP 500")] * 2, Longest(), takes_s=0.5)
+    assert str(last.ended) == "HTTP 500; 2 attempts"
+    parked = tell(settings, [AttemptFailed("HTTP 503", 10.5)], Longest())
+    assert isinstance(parked.ended, Parked)
+    assert parked.ended.until == STARTED_S + 10.5
+    assert parked.ended_s == STARTED_S
+
+
+def test_a_deadline_runs_from_the_first_attempt():
+    """Whoever waits for its turn has not begun."""
+    clock = VirtualClock()
+    deadline = Deadline(10.0, clock.now)
+    assert deadline.left_s() == float("inf")
+    clock.advance(100.0)
+    deadline.begin()
+    assert deadline.left_s() == 10.0
+    clock.advance(7.0)
+    deadline.begin()
+    assert deadline.left_s() == 3.0
+    clock.advance(7.0)
+    assert deadline.left_s() == 0.0
+    endless = Deadline(None, clock.now)
+    endless.begin()
+    assert endless.left_s() == float("inf")
+
+
 @given(SETTINGS, st.lists(HINTS_S, max_size=20), st.integers())
 def test_a_servers_wait_is_never_shortened(settings, hints, seed):
     """The next attempt comes no earlier than asked, and no later than the back-off and a tenth more explain."""
     told = tell(settings, [AttemptFailed("HTTP 503", hint) for hint in hints], seed)
-    for number, (before, after) in enumerate(zip(told.made, told.made[1:], strict=False)):
+    for number, wait_s in enumerate(told.waits):
         hint = hints[number] or 0.0
         most = min(settings.longest_wait, settings.first_wait * 2**number)
-        assert hint - 1e-6 <= after - before <= most + 1.1 * hint + 1e-6
+        assert hint - A_BIT_S <= wait_s <= most + 1.1 * hint + A_BIT_S
 
 
 @given(SETTINGS, st.integers(1, 10_000), st.integers())
@@ -111,6 +232,12 @@ def test_a_wait_beyond_the_longest_parks_the_row(settings, failures, hint_s):
     assert len(told.made) == failures + 1
 
 
+def test_the_longest_wait_itself_is_sat_out():
+    """`max_wait` is the longest that is waited for, not the first that is not."""
+    told = tell(sections.Retries(max_wait="2 min"), [AttemptFailed("HTTP 429", 120.0)])
+    assert told.ended is GOOD
+
+
 @pytest.mark.parametrize(
     ("status", "hint_s", "reaction"),
     [
@@ -137,6 +264,68 @@ def test_a_status_decides_what_becomes_of_the_row(status, hint_s, reaction):
         judged(response, Hints(wait_s=hint_s))
     assert caught.type is reaction
     assert getattr(caught.value, "hint_s", None) == (hint_s if reaction is AttemptFailed else None)
+
+
+SENT_ONCE = [
+    (500, Hints(), Unknown, "HTTP 500: only the server knows whether it was carried out"),
+    (304, Hints(), Unknown, "HTTP 304: only the server knows whether it was carried out"),
+    (500, Hints(should_retry=False), Unknown, "HTTP 500: only the server knows whether it was carried out"),
+    (503, Hints(), GaveUp, "HTTP 503; not repeated within this run"),
+    (503, Hints(wait_s=5.0), AttemptFailed, "HTTP 503"),
+    (503, Hints(should_retry=False), GaveUp, "HTTP 503"),
+    (200, Hints(is_throttled=True), GaveUp, "HTTP 200; not repeated within this run"),
+    (200, Hints(is_throttled=True, wait_s=5.0), AttemptFailed, "HTTP 200"),
+    (500, Hints(should_retry=True), AttemptFailed, "HTTP 500"),
+    (404, Hints(), Refused, "HTTP 404"),
+    (404, Hints(should_retry=False), Refused, "HTTP 404"),
+    (401, Hints(), GaveUp, "HTTP 401"),
+]
+
+
+@pytest.mark.parametrize(("status", "said", "reaction", "text"), SENT_ONCE)
+def test_what_must_not_be_sent_twice_is_repeated_only_where_it_was_turned_away(status, said, reaction, text):
+    """With a wait, that is; what may have been carried out is unknown, and a server that says "again" is believed."""
+    with pytest.raises(reaction) as caught:
+        judged(Response(status, (), b"", STARTED_S), said, is_repeatable=False)
+    assert (caught.type, str(caught.value)) == (reaction, text)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "reaction"),
+    [
+        (500, Hints(should_retry=False), GaveUp),
+        (400, Hints(should_retry=False), Refused),
+        (400, Hints(should_retry=True), AttemptFailed),
+        (200, Hints(is_throttled=True), AttemptFailed),
+    ],
+)
+def test_a_servers_word_on_retrying_is_believed(status, said, reaction):
+    """Against what its status would mean."""
+    with pytest.raises(reaction) as caught:
+        judged(Response(status, (), b"no", STARTED_S), said)
+    assert (caught.type, str(caught.value)) == (reaction, f"HTTP {status} no")
+
+
+def test_a_guess_stays_one():
+    """So that it doubles."""
+    for is_guess in (True, False):
+        with pytest.raises(AttemptFailed) as caught:
+            judged(Response(403, (), b"", STARTED_S), Hints(wait_s=60.0, is_guess=is_guess))
+        assert (caught.value.hint_s, caught.value.is_guess) == (60.0, is_guess)
+    assert AttemptFailed("").is_guess is False
+
+
+@pytest.mark.parametrize(("status", "is_one"), [(299, None), (300, True), (301, True), (399, True), (400, False)])
+def test_a_redirect_is_told_with_its_target(status, is_one):
+    """The job has to name the final address: nothing is followed."""
+    response = Response(status, (("location", "/elsewhere"),), b"moved", STARTED_S)
+    if is_one is None:
+        assert judged(response, Hints()) is response
+        return
+    with pytest.raises(Refused) as caught:
+        judged(response, Hints())
+    target = ": a redirect to '/elsewhere'; name the final address in the job" if is_one else ""
+    assert str(caught.value) == f"HTTP {status} moved{target}"
 
 
 def test_what_asking_again_does_not_mend_is_asked_once():
@@ -187,3 +376,20 @@ def test_an_errors_body_is_quoted_on_one_short_line(body):
     text = excerpt(body)
     assert len(text) <= 120
     assert text.isprintable() or not text
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", ""),
+        (b" slow \n\tdown\x1b[2J ", "slow down [2J"),
+        (b"caf\xc3\xa9 \xff", "café \ufffd"),
+        (b"x" * 120, "x" * 120),
+        (b"x" * 121, "x" * 117 + "..."),
+        (b" " * 480 + b"late", ""),
+        (b" " * 479 + b"late", "l"),
+    ],
+)
+def test_the_quote_of_a_body(body, text):
+    """Its first words, parted by one blank each."""
+    assert excerpt(body) == text

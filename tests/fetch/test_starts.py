@@ -25,6 +25,7 @@ from tests.stories.conftest import ROOT
 
 A_BIT_S = 1e-9
 NOW = 1.7e9
+NOW_OR_BEFORE = float("-inf")
 
 
 @dataclass
@@ -516,3 +517,86 @@ def test_a_start_from_before_a_reboot_still_counts(tmp_path, has_left):
     new = opened_in(2, 100.0, 5e9 + 60)
     assert new.pace.ready_at() >= 100.0 + 3540
     new.close()
+
+
+def wait_after(world: Machine, *words):
+    """Until when a run may send nothing after others were told something by the server, and the machine restarted."""
+
+    async def story():
+        for word in words:
+            async with world.realm(Limits()) as realm:
+                word(realm)
+        # The log of starts keeps waits for as long as the machine runs: only what was saved is asked for here.
+        world.boot, world.skew_s = 2, 1e-4
+        async with world.realm(Limits()) as realm:
+            return realm.pace.told_until()
+
+    return run_virtual(story(), world.clock)
+
+
+@pytest.mark.parametrize(
+    ("words", "until"),
+    [
+        ([lambda realm: realm.told(Allowance("day", 0, 1100.0))], 1100.0),
+        ([lambda realm: realm.told(Allowance("day", 1, 1100.0))], NOW_OR_BEFORE),
+        ([lambda realm: realm.cool_down(1005.0)], NOW_OR_BEFORE),
+        ([lambda realm: realm.cool_down(1005.5)], 1005.5),
+        ([lambda realm: realm.told(Allowance("day", 0, 1004.0))], NOW_OR_BEFORE),
+        ([lambda realm: (realm.cool_down(1100.0), realm.cool_down(1100.9))], 1100.0),
+        ([lambda realm: (realm.cool_down(1100.0), realm.cool_down(1101.0))], 1100.0),
+        ([lambda realm: (realm.cool_down(1100.0), realm.cool_down(1101.1))], 1101.1),
+        ([lambda realm: (realm.cool_down(1100.0), realm.told(Allowance("", 5, 1100.0)))], 1100.0),
+        (
+            [
+                lambda realm: (
+                    realm.told(Allowance("day", 0, 1100.0)),
+                    realm.told(Allowance("hour", 0, 1050.0)),
+                    realm.told(Allowance("day", 5, 1100.0)),
+                )
+            ],
+            1050.0,
+        ),
+        ([lambda realm: realm.cool_down(1100.0), lambda realm: realm.cool_down(1050.0)], 1100.0),
+    ],
+)
+def test_the_next_run_knows_what_the_server_said(words, until):
+    """Waits of more than five seconds, to the second; of an allowance the newest word, also that there is more."""
+    with machine() as world:
+        found = wait_after(world, *words)
+        if until == NOW_OR_BEFORE:
+            assert found <= world.clock.now()
+        else:
+            assert found == pytest.approx(until, abs=1e-3)
+
+
+def test_what_an_answer_tells_of_its_cost_counts_for_all_that_share():
+    """In this process and the others, in windows and on the day; a hard stop counts requests, whatever they weigh."""
+    limits = Limits(rate=("10/10 s", "21/day"), max_requests=4, headroom=0.0, smooth=False)
+    with machine() as world:
+
+        async def story():
+            async with world.realm(limits) as one, world.realm(limits) as other:
+                for cost in (3, 9, 1):
+                    async with one.start(0.0, 3) as start:
+                        one.left(start)
+                        one.answered(start)
+                        one.settle(start, cost)
+                        if cost == 9:
+                            assert [ready(one, 1), ready(other, 1)] == [1010.0] * 2
+                            assert [ready(one, 2), ready(other, 2)] == [1020.0] * 2
+                    await asyncio.sleep(10.0)
+                # 13 of the day's 21 are used: eight are left, and no ninth.
+                with pytest.raises(TooLong):
+                    async with one.start(0.0, 9):
+                        pass
+                async with one.start(0.0, 7):
+                    pass
+                with pytest.raises(TooLong, match="max_requests = 4 is used up"):
+                    async with one.start(0.0, 1):
+                        pass
+
+        def ready(realm, weight):
+            with realm._in_turn():
+                return realm.pace.ready_at(weight)
+
+        run_virtual(story(), world.clock)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.fetch.calendars import EDGE_S, period_of, periods_of
-from fetcher.fetch.windows import Allowance, Pace, Window, pace
+from fetcher.fetch.windows import FOR_EVER, LARGEST_DELAY, Allowance, Pace, Window, pace
 from fetcher.job.sections import Limits
 from fetcher.job.units import CalendarRate, Rate
 
@@ -142,3 +142,71 @@ def test_a_start_at_midnight_counts_on_both_days():
     assert near == ["day 2024-05-01 UTC", "day 2024-05-02 UTC"]
     assert len(periods_of(rate, "UTC", [midnight + 60])) == 1
     assert len(periods_of(rate, "UTC", [midnight + 60, midnight + 60 - 86400])) == 2
+
+
+def test_a_start_holds_the_next_back_by_what_is_known_of_its_way():
+    """Not gone: for ever. Gone: for the longest way. Answered: for its own; without an answer, once it has ended."""
+    windows = pace(Limits(rate=("1/10 s",), headroom=0.0))
+    start = windows.commit(0.0)
+    assert (start.has_left, start.round_trip_s, start.number) == (False, None, 1)
+    assert windows.ready_at() == FOR_EVER
+    windows.left(start, 2.0)
+    assert start.has_left is True
+    assert windows.ready_at() == 2.0 + 10.0 + LARGEST_DELAY * 10.0
+    windows.answered(start, 2.5)
+    assert windows.ready_at() == 12.5
+    windows.ended(start, 60.0)
+    assert (windows.ready_at(), list(windows.round_trips)) == (12.5, [0.5])
+    lost = windows.commit(20.0)
+    windows.left(lost, 20.0)
+    windows.ended(lost, 20.25)
+    assert windows.ready_at() == 30.25
+    assert list(windows.round_trips) == [0.5]
+
+
+@pytest.mark.parametrize("told", [Pace.left, Pace.answered, Pace.ended])
+def test_even_starts_wait_for_the_first_to_leave(told):
+    """Those who wait for the very first connection together would leave as one; from then on nobody waits for it."""
+    windows = pace(Limits(rate=("100/s",), headroom=0.0))
+    assert windows.ready_at() == float("-inf")
+    first = windows.commit(5.0)
+    assert windows.ready_at() == FOR_EVER
+    told(windows, first, 5.5)
+    second = windows.ready_at()
+    assert second <= 5.01
+    windows.commit(second)
+    assert windows.ready_at() < FOR_EVER
+    bunched = pace(Limits(rate=("100/s",), headroom=0.0, smooth=False))
+    bunched.commit(5.0)
+    assert bunched.ready_at() == float("-inf")
+
+
+def test_a_round_trip_is_compared_with_the_shortest_of_ten_or_more():
+    """Fewer say nothing of the spread; of more than a hundred the oldest are forgotten."""
+    windows = pace(Limits(rate=("10/10 s",), headroom=0.0, smooth=False))
+    for number in range(9):
+        windows.answered(windows.commit(0.0), 0.25 + number / 100)
+    last = windows.commit(0.0)
+    assert windows.ready_at() == 10.25
+    windows.answered(last, 0.25)
+    assert windows.ready_at() == 10.0
+    for _ in range(100):
+        windows.round_trips.append(0.5)
+    assert windows.ready_at() == 10.0
+
+
+def test_what_is_settled_later_counts_where_it_still_can():
+    """Not in a window that has forgotten the start, nor in one that counts starts."""
+    windows = pace(Limits(rate=("4/10 s",), spacing="1 s", headroom=0.0, smooth=False))
+    old = windows.commit(0.0, 2)
+    windows.ended(old, 0.0)
+    new = windows.commit(5.0, 4)
+    windows.ended(new, 5.0)
+    window, spacing = windows.windows
+    assert list(window.starts) == [new]
+    windows.settle(old, 9)
+    assert (window.held, spacing.held, old.weight) == (4, 1, 9)
+    windows.settle(new, 1)
+    assert (window.held, spacing.held, new.weight) == (1, 1, 1)
+    assert windows.ready_at(3) == 6.0
+    Window(Rate(1, 1.0), 0.0, is_smooth=False).reweigh(old, 3)
