@@ -64,6 +64,8 @@ def main() -> None:
 @click.option("--only", type=click.Choice(["failed"]), help="Ask for rows that failed, and for no others.")
 @click.option("--reparse", is_flag=True, help="Parse kept answers again by the job's present rules; sends nothing.")
 @click.option("--as-is", is_flag=True, help="The parse part has changed: leave old rows as they are.")
+@click.option("--offline", is_flag=True, help="Send nothing: rows whose answer is not kept wait, with exit 75.")
+@click.option("--refresh", is_flag=True, help="Ask for every row again, also for those that are done.")
 @click.option(
     "--jitter", metavar="TIME", help="Begin after a random wait of up to this long: for many machines at :00."
 )
@@ -71,12 +73,15 @@ def run(job: Path, overrides: tuple[str, ...], **chosen: str | bool | None) -> N
     """Fetch every row of JOB that is not done yet."""
     from fetcher.selection import RunOptions
 
-    if chosen["reparse"] and chosen["as_is"]:
-        raise click.UsageError("--reparse and --as-is exclude each other")
+    for one, other in (("reparse", "as_is"), ("offline", "refresh"), ("reparse", "refresh")):
+        if chosen[one] and chosen[other]:
+            raise click.UsageError(f"--{one} and --{other.replace('_', '-')} exclude each other")
     options = RunOptions(
         only_failed=chosen["only"] == "failed",
         reparse=bool(chosen["reparse"]),
         as_is=bool(chosen["as_is"]),
+        offline=bool(chosen["offline"]),
+        refresh=bool(chosen["refresh"]),
         for_s=seconds("--for", chosen["for_"]),
     )
     loaded_job = loaded(job, overrides)

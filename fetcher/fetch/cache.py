@@ -6,17 +6,23 @@ survived a power cut (synchronous=FULL): an answer may have been paid for.
 """
 
 import asyncio
+import logging
 import sqlite3
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
 from fetcher.errors import DiskFailed
+from fetcher.fetch.cache_file import is_damage, opened, set_aside
+from fetcher.fetch.room import Needed, Room, nothing_is_needed
+from fetcher.fetch.stored import Stored
 from fetcher.fetch.threads import to_its_end
 from fetcher.model import Response
 
@@ -25,108 +31,225 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+logger = logging.getLogger("fetcher")
+
 PACKING: dict[int, int] = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
-    id INTEGER PRIMARY KEY,
-    request_key TEXT NOT NULL UNIQUE,
-    status INTEGER NOT NULL,
-    headers BLOB NOT NULL,
-    body BLOB NOT NULL,
-    fetched_at REAL NOT NULL
-)
+KEEP = """
+INSERT OR REPLACE INTO answers
+    (request_key, status, headers, body, fetched_at, target, about, label, row_key, used_at, size)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-KEEP = "INSERT OR REPLACE INTO answers (request_key, status, headers, body, fetched_at) VALUES (?, ?, ?, ?, ?)"
-FIND = "SELECT status, headers, body, fetched_at FROM answers WHERE request_key = ? AND fetched_at >= ?"
+FORGET = "DELETE FROM answers WHERE target = ?"
+USED = "UPDATE answers SET used_at = ? WHERE id = ?"
+FIND = "SELECT id, status, headers, body, fetched_at FROM answers WHERE request_key = ? AND fetched_at BETWEEN ? AND ?"
+VARIANTS = "SELECT id, status, headers, fetched_at, about FROM answers WHERE target = ?"
+BODY = "SELECT body FROM answers WHERE id = ?"
+MOST_USED = 100_000
+"""Uses that are noted until something is written; what is used beyond them may be dropped a little early."""
+
+
+class About(msgspec.Struct, frozen=True, array_like=True):
+    """What else is known of an answer that HTTP's rules apply to."""
+
+    asked_at: float
+    identity: str
+    selecting: dict[str, str] | None
+
+
+PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+ABOUT = msgspec.json.Decoder(About)
+UNREADABLE = (msgspec.MsgspecError, zstd.ZstdError, UnicodeDecodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an answer is called before people (no secret in it), and the row that needs it until it is settled."""
+
+    text: str = ""
+    row_key: str = ""
+
+
+NO_LABEL = Label()
 
 
 @dataclass(slots=True, eq=False)
-class _Put:
-    key: str
-    response: Response
-    is_kept: bool = False
+class _Change:
+    """One statement, whose columns are made in the thread that writes."""
+
+    statement: str
+    columns: Callable[[], tuple[object, ...]]
+    size: int = 0
+    is_made: bool = False
     failure: sqlite3.Error | None = None
 
 
 class Cache:
-    """`async with Cache(path)`: answers by request key. Raises `DiskFailed` when the file cannot be read or written."""
+    """`async with Cache(path)`: answers by request key, or several by what they are answers to.
 
-    def __init__(self, path: Path) -> None:
+    With `max_bytes`, those that were used longest ago make room, but none of a row that `needed` names. Raises
+    `DiskFailed` when the disk fails or is full; a file that is damaged or another's is set aside.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int | None = None,
+        needed: Needed = nothing_is_needed,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._path = path
-        self._pending: list[_Put] = []
+        self._room = Room(max_bytes, needed)
+        self._now = now
+        self._pending: list[_Change] = []
         self._turn = asyncio.Lock()
+        self._used: dict[int, float] = {}
+        self._damage = ""
 
     async def __aenter__(self) -> "Cache":
-        try:
-            # Not left to the umask and the file's past; SQLite gives the files beside it the same mode.
-            self._path.touch(mode=0o600)
-            self._path.chmod(0o600)
-            self._writer = self._connect()
-            self._writer.execute(SCHEMA)
-            self._writer.commit()
-            self._reader = self._connect()
-        except sqlite3.Error as error:
-            raise self._unreadable(error) from error
-        except OSError as error:
-            raise DiskFailed(f"{self._path}: {error}") from error
+        self._open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         async with self._turn:
-            if self._pending:  # whoever put these was stopped; their answers came all the same
+            if self._pending or self._used:  # whoever made these changes was stopped; they hold all the same
                 await asyncio.to_thread(self._write, self._pending)
-            self._reader.close()
-            self._writer.close()
+            self._close()
 
-    def find(self, key: str, not_before: float) -> Response | None:
-        """The kept answer to that request, unless it was fetched before `not_before` (epoch seconds)."""
-        try:
-            found = self._reader.execute(FIND, (key, not_before)).fetchone()
-            if found is None:
+    def find(self, key: str, not_before: float, not_after: float = float("inf")) -> Response | None:
+        """The kept answer to that request, if it was fetched between the two (epoch seconds), both included."""
+        for number, status, headers, body, fetched_at in self._read(FIND, key, not_before, not_after):
+            try:
+                pairs = PAIRS.decode(headers)
+                content = zstd.decompress(body)
+            except UNREADABLE as error:
+                self._tell_unreadable(error)
                 return None
-            status, headers, body, fetched_at = found
-            pairs = msgspec.json.decode(headers, type=tuple[tuple[str, str], ...])
-            return Response(status, pairs, zstd.decompress(body), fetched_at, from_cache=True)
-        except (sqlite3.Error, msgspec.MsgspecError, zstd.ZstdError) as error:
-            raise self._unreadable(error) from error
+            self._note_use(number)
+            return Response(status, pairs, content, fetched_at, from_cache=True)
+        return None
 
-    async def put(self, key: str, response: Response) -> None:
+    def variants(self, target: str) -> list[Stored]:
+        """All kept answers to a target, without their bodies, which `whole` brings."""
+        found = []
+        for number, status, headers, fetched_at, about in self._read(VARIANTS, target):
+            try:
+                response = Response(status, PAIRS.decode(headers), b"", fetched_at, from_cache=True)
+                told = ABOUT.decode(about)
+            except UNREADABLE as error:
+                self._tell_unreadable(error)
+                continue
+            found.append(Stored(response, told.asked_at, told.identity, told.selecting, number))
+        return found
+
+    def whole(self, stored: Stored) -> Stored | None:
+        """The same answer with its body; None where it is gone or damaged."""
+        for (body,) in self._read(BODY, stored.number):
+            try:
+                content = zstd.decompress(body)
+            except UNREADABLE as error:
+                self._tell_unreadable(error)
+                return None
+            self._note_use(stored.number)
+            return replace(stored, response=replace(stored.response, body=content))
+        return None
+
+    async def put(self, key: str, response: Response, label: Label = NO_LABEL) -> None:
         """Keep an answer. Returns when it would survive a power cut."""
-        put = _Put(key, response)
-        self._pending.append(put)
-        async with self._turn:
-            if not put.is_kept and put.failure is None:  # else whoever had the turn before took this one along
-                batch, self._pending = self._pending, []
-                _, cancelled = await to_its_end(self._write, batch)
-                if cancelled:
-                    raise cancelled
-        if put.failure is not None:
-            raise DiskFailed(f"{self._path}: {put.failure}") from put.failure
+        told = (label.text, label.row_key, self._now())
+        await self._make(_Change(KEEP, lambda: columns(key, response, (None, None), told), len(response.body)))
 
-    def _write(self, batch: list[_Put]) -> None:
-        failure = None
+    async def put_variant(self, target: str, stored: Stored, label: Label = NO_LABEL) -> None:
+        """Keep an answer beside others to the same target; it replaces that to the same variant."""
+        selecting = None if stored.selecting is None else dict(stored.selecting)
+        about = (target, msgspec.json.encode(About(stored.asked_at, stored.identity, selecting)))
+        key, answer, told = stored.key(target), stored.response, (label.text, label.row_key, self._now())
+        await self._make(_Change(KEEP, lambda: columns(key, answer, about, told), len(answer.body)))
+
+    async def forget(self, target: str) -> None:
+        """Drop all kept answers to a target."""
+        await self._make(_Change(FORGET, lambda: (target,)))
+
+    async def _make(self, change: _Change) -> None:
+        self._pending.append(change)
+        async with self._turn:
+            if not change.is_made and change.failure is None:  # else whoever had the turn before took this one along
+                await self._write_pending()
+        if change.failure is not None:
+            raise DiskFailed(f"{self._path}: {change.failure}") from change.failure
+
+    async def _write_pending(self) -> None:
+        if self._damage:
+            self._begin_anew()
+        batch, self._pending = self._pending, []
+        _, cancelled = await to_its_end(self._write, batch)
+        if self._damage and not cancelled:
+            self._begin_anew()
+            _, cancelled = await to_its_end(self._write, batch)
+        if cancelled:
+            raise cancelled
+        if self._room.is_wanted:
+            try:
+                await self._room.make(self._writer)
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+
+    def _write(self, batch: Sequence[_Change]) -> None:
+        failure, used = None, self._used
+        self._used = {}
         try:
             with self._writer:
-                self._writer.executemany(KEEP, (_columns(put) for put in batch))
+                for change in batch:
+                    self._writer.execute(change.statement, change.columns())
+                self._writer.executemany(USED, [(at, number) for number, at in used.items()])
         except sqlite3.Error as error:
             failure = error
-        for put in batch:
-            put.is_kept, put.failure = failure is None, failure
+            self._damage = str(error) if is_damage(error) else ""
+        for change in batch:
+            change.is_made, change.failure = failure is None, failure
+            self._room.add(change.size)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, check_same_thread=False)
+    def _read(self, query: str, *wanted: object) -> list[tuple[Any, ...]]:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+            return [] if self._damage else self._reader.execute(query, wanted).fetchall()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise self._failed(error) from error
+            logger.warning("%s is damaged (%s): nothing in it is used any more", self._path, error)
+            self._damage = str(error)
+            return []
 
-    def _unreadable(self, error: Exception) -> DiskFailed:
-        return DiskFailed(f"{self._path}: {error}; if the file is damaged, delete it: answers are asked for again")
+    def _tell_unreadable(self, error: Exception) -> None:
+        logger.warning("%s: a kept answer cannot be read (%s): it is asked for again", self._path, error)
+
+    def _note_use(self, number: int) -> None:
+        if self._room.is_limited and len(self._used) < MOST_USED:
+            self._used[number] = self._now()
+
+    def _open(self) -> None:
+        try:
+            self._writer, self._reader = opened(self._path)
+        except (sqlite3.Error, OSError) as error:
+            raise self._failed(error) from error
+
+    def _close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+    def _begin_anew(self) -> None:
+        """Give up the file that is damaged; whoever changes the cache has the turn, and no thread is at work."""
+        self._close()
+        try:
+            set_aside(self._path, self._damage)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._open()
+        self._damage, self._used = "", {}
+
+    def _failed(self, error: Exception) -> DiskFailed:
+        return DiskFailed(f"{self._path}: {error}")
 
 
 def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
@@ -138,10 +261,15 @@ def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
             return int(reader.execute(query, (*keys, not_before)).fetchone()[0])
     except sqlite3.Error as error:
+        if is_damage(error):
+            return 0
         raise DiskFailed(f"{path}: {error}") from error
 
 
-def _columns(put: _Put) -> tuple[str, int, bytes, bytes, float]:
-    answer = put.response
+def columns(
+    key: str, answer: Response, about: tuple[str | None, bytes | None], told: tuple[str, str, float]
+) -> tuple[object, ...]:
+    """An answer as the table holds it; its size counts the body as packed."""
     body = zstd.compress(answer.body, options=PACKING)
-    return put.key, answer.status, msgspec.json.encode(answer.headers), body, answer.fetched_at
+    headers = msgspec.json.encode(answer.headers)
+    return key, answer.status, headers, body, answer.fetched_at, *about, *told, len(body)

@@ -4,24 +4,26 @@ A hit spends nothing; every attempt spends a start; no slot is held while a fail
 """
 
 import asyncio
-import enum
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
 from fetcher.errors import ApiDown, GaveUp, NotKept, Parked, RowError, Unknown
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
+from fetcher.fetch.caching import PLAIN, HttpCache, Policy
 from fetcher.fetch.costs import told_cost
 from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
+from fetcher.fetch.facts import ALWAYS, Facts
 from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
 from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries
+from fetcher.fetch.sources import KEPT, Fetched, Keeping, Source, Wanted
 from fetcher.fetch.windows import Allowance, Start
 from fetcher.fetch.wire import Asking, Wire
 from fetcher.job.expect import Expect
@@ -31,23 +33,6 @@ from fetcher.tally import Tally
 
 LARGEST_IN_LOOP = 64_000
 """Bytes of a body that a rule looks into without leaving the loop."""
-
-
-@dataclass(slots=True)
-class Fetched:
-    """A response, the attempts that it took (none when it came from the cache), and what it means."""
-
-    response: Response
-    attempts: int
-    meaning: Meaning = Meaning.RECORDS
-
-
-class Source(enum.Enum):
-    """Where an answer may come from."""
-
-    KEPT_FIRST = enum.auto()
-    API_ONLY = enum.auto()
-    KEPT_ONLY = enum.auto()
 
 
 class Client:
@@ -66,14 +51,15 @@ class Client:
         *,
         realm: Realm | None = None,
         log: RequestLog | None = None,
+        policy: Policy = PLAIN,
     ) -> None:
         self._settings = settings
-        self._cache = cache
         self._retries = retries
         self._tally = tally
         self._log = log
         self._realm = realm or Realm(settings.limits, time.monotonic)
         self._wire = Wire(settings, tally, self._realm, retries.now)
+        self._keeping = self._keeping_of(cache, policy)
 
     async def __aenter__(self) -> "Client":
         await self._wire.__aenter__()
@@ -82,6 +68,8 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._keeping:
+            await self._keeping.close()
         await self._wire.__aexit__(kind, error, trace)
 
     async def fetch(
@@ -91,42 +79,58 @@ class Client:
         intend: Callable[[], Awaitable[None]] | None = None,
         *,
         kept_since: float = float("-inf"),
+        row_key: str = "",
     ) -> Fetched:
         """The answer to a request, from the cache where it is kept there, else from the API.
 
         A request with an `intend` must not be carried out twice: that is awaited once there is a connection and before
         the first byte leaves, and it is not repeated where it may have arrived. An answer that was kept before
-        `kept_since` (epoch seconds) is none.
+        `kept_since` (epoch seconds) is none. A kept answer is not dropped before the row `row_key` is settled.
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
-        if kept := await self.kept(request, source, kept_since):
-            return kept
-        fetched = await self.ask(request, intend)
-        await self.keep(request, fetched.response)
+        if self._keeping is None:
+            if source in KEPT:
+                raise NotKept("no answer to this row is kept")
+            return await self.ask(request, intend)
+        wanted = Wanted(request, source, kept_since, row_key)
+
+        async def ask(asked: Request, accepted: frozenset[int]) -> Fetched:
+            return await self.ask(asked, intend, accepted)
+
+        fetched = await self._keeping.fetch(wanted, ask)
+        self._tally.cache_hits += fetched.attempts == 0
         return fetched
 
     async def kept(self, request: Request, source: Source, since: float) -> Fetched | None:
         """The kept answer where one may be used. Raises `NotKept` where it would have to be and there is none."""
-        if source is not Source.API_ONLY and (kept := await self._kept(request, source, since)):
+        if self._keeping and (kept := await self._keeping.kept(Wanted(request, source, since))):
             self._tally.cache_hits += 1
             return kept
-        if source is Source.KEPT_ONLY:
+        if source in KEPT:
             raise NotKept("no answer to this row is kept")
         return None
 
-    async def keep(self, request: Request, response: Response) -> None:
-        """Keep an answer, where the job keeps any."""
-        if self._cache is not None:
-            await self._cache.put(request.key, response)
+    async def keep(self, request: Request, response: Response, row_key: str = "") -> None:
+        """Keep an answer that was got otherwise, where the job keeps such."""
+        if self._keeping:
+            await self._keeping.keep(Wanted(request, row_key=row_key), response)
 
-    async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
-        """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does."""
-        began, asking = time.monotonic(), Asking(request, intend, is_repeatable=intend is None)
+    async def ask(
+        self,
+        request: Request,
+        intend: Callable[[], Awaitable[None]] | None = None,
+        accepted: frozenset[int] = frozenset(),
+    ) -> Fetched:
+        """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does.
+
+        Answers of `accepted` statuses are taken as they are.
+        """
+        began, asking = time.monotonic(), Asking(request, intend, is_repeatable=intend is None, accepted=accepted)
         try:
             return await self._retries.run(partial(self._attempt, asking))
         except RowError as error:
-            error.attempts = asking.attempts
+            error.attempts, error.status = asking.attempts, asking.status
             if isinstance(error, GaveUp) and not error.is_early and not self._wire.reach.is_since(began):
                 raise self._wire.down(str(error)) from error
             raise
@@ -138,9 +142,11 @@ class Client:
             asking.attempts += 1
             self._tally.requests += 1
             self._tally.retries += asking.attempts > 1
-            status = None
+            status = asking.status = None
+            asking.asked_at = self._retries.now()
             try:
                 response = await self._wire.exchange(asking)
+                asking.status = response.status
                 said = self._obeyed(response)
                 if (cost := told_cost(response, self._settings.limits)) is not None:
                     self._realm.settle(start, cost)
@@ -154,7 +160,9 @@ class Client:
             finally:
                 if start.has_left and self._log:
                     self._log.note(start.at, time.monotonic(), status)
-        return Fetched(response, asking.attempts, await self._meaning(response, said, asking))
+        is_accepted = response.status in asking.accepted
+        meant = Meaning.RECORDS if is_accepted else await self._meaning(response, said, asking)
+        return Fetched(response, asking.attempts, meant, asking.asked_at)
 
     def now(self) -> float:
         """Epoch seconds."""
@@ -164,17 +172,18 @@ class Client:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
         self._wire.halt()
 
-    async def _kept(self, request: Request, source: Source, since: float) -> Fetched | None:
-        keep = self._settings.cache.keep
-        if self._cache is None or keep == "none":
+    def _keeping_of(self, cache: Cache | None, policy: Policy) -> Keeping | None:
+        keep, now = self._settings.cache.keep, self._retries.now
+        if cache is None or keep == "none":
             return None
-        if keep != "forever" and source is not Source.KEPT_ONLY:
-            since = max(since, self._retries.now() - keep)
-        response = self._cache.find(request.key, since)
-        if response is None:
-            return None
-        meant = kept_meaning(response, await self._rule(response))
-        return Fetched(replace(response, url=request.url), 0, meant) if meant else None
+        if keep == "http":
+            policy = replace(policy, may_guess=self._settings.cache.heuristic)
+            return HttpCache(cache, policy, self._kept_meaning, now)
+        keep_s = ALWAYS if keep == "forever" else keep
+        return Facts(cache, keep_s, self._kept_meaning, now, label=policy.label)
+
+    async def _kept_meaning(self, response: Response) -> Meaning | None:
+        return kept_meaning(response, await self._rule(response))
 
     async def _rule(self, response: Response) -> Expect | None:
         """The rule that an answer falls under. A big body is decoded in a thread."""

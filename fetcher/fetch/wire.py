@@ -30,13 +30,19 @@ USER_AGENT = "polite-fetcher"
 
 @dataclass(slots=True)
 class Asking:
-    """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last."""
+    """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last.
+
+    Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt.
+    """
 
     request: Request
     intend: Callable[[], Awaitable[None]] | None
     is_repeatable: bool
     attempts: int = 0
     is_reused: bool = False
+    accepted: frozenset[int] = frozenset()
+    asked_at: float = 0.0
+    status: int | None = None
     start: Start = field(default_factory=lambda: Start(0.0))
 
     async def leave(self) -> None:

@@ -7,20 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fetcher.job.cache import CacheSection as CacheSection
     from fetcher.job.fingerprints import fetch_fingerprint as fetch_fingerprint
     from fetcher.job.fingerprints import parse_fingerprint as parse_fingerprint
     from fetcher.job.load import LoadedJob as LoadedJob
     from fetcher.job.load import load_job as load_job
     from fetcher.job.parse import Parse as Parse
     from fetcher.job.schema import job_schema as job_schema
-    from fetcher.job.sections import CacheSection as CacheSection
     from fetcher.job.sections import Dates, Fetch, Job, Limits, Read, Retries, Rotate, Write
 
 _HOMES = {
     **dict.fromkeys(("fetch_fingerprint", "parse_fingerprint"), "fingerprints"),
     **dict.fromkeys(("LoadedJob", "load_job"), "load"),
     "job_schema": "schema",
-    **dict.fromkeys(("Job", "Read", "Dates", "Fetch", "Limits", "Retries", "CacheSection"), "sections"),
+    "CacheSection": "cache",
+    **dict.fromkeys(("Job", "Read", "Dates", "Fetch", "Limits", "Retries"), "sections"),
     **dict.fromkeys(("Write", "Rotate"), "sections"),
     "Parse": "parse",
 }

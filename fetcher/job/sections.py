@@ -10,6 +10,7 @@ from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_v
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.batch import Batch
 from fetcher.job.bodies import Bodies
+from fetcher.job.cache import CacheSection
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
 from fetcher.job.entries import (
     BaseUrl,
@@ -19,7 +20,6 @@ from fetcher.job.entries import (
     Headers,
     JobName,
     JsonPath,
-    Keep,
     QueryValue,
     RatesText,
     RealmName,
@@ -138,14 +138,6 @@ class Retries(Section):
     )
     max_wait: Annotated[float, duration_between("0 s", "1 day")] = written(
         "2 min", "Longest wait that a server may ask for within a run; beyond it the row waits for the next run."
-    )
-
-
-class CacheSection(Section):
-    """Whether answers are kept, so that nothing is asked for twice."""
-
-    keep: Keep = Field(
-        default="forever", description="How long an answer is used again: 'none', 'forever', or a time such as '1 day'."
     )
 
 
