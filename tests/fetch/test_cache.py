@@ -7,13 +7,12 @@ import sys
 from contextlib import closing
 from stat import S_IMODE
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import DiskFailed
-from fetcher.fetch.cache import Cache, Label, zstd
+from fetcher.fetch.cache import Cache, Label, columns
 from fetcher.model import Response
 
 ALWAYS = float("-inf")
@@ -122,7 +121,7 @@ def test_answers_survive_the_death_of_the_process(path):
     program = f"""
 import asyncio, os, signal
 from pathlib import Path
-from fetcher.fetch.cache import Cache, Label, zstd
+from fetcher.fetch.cache import Cache, Label, columns
 from fetcher.model import Response
 
 async def story():
@@ -230,8 +229,7 @@ async def test_a_file_of_the_first_version_keeps_its_answers(path):
             "CREATE TABLE answers (id INTEGER PRIMARY KEY, request_key TEXT NOT NULL UNIQUE, status INTEGER NOT NULL, "
             "headers BLOB NOT NULL, body BLOB NOT NULL, fetched_at REAL NOT NULL)"
         )
-        headers, body = msgspec.json.encode(ANSWER.headers), zstd.compress(ANSWER.body)
-        row = ("key", 200, headers, body, FETCHED_AT)
+        row = columns("key", ANSWER, (None, None), ("", "", 0.0))[:5]
         connection.execute("INSERT INTO answers VALUES (1, ?, ?, ?, ?, ?)", row)
     for _ in range(2):
         async with Cache(path) as cache:
