@@ -18,7 +18,7 @@ from fetcher.fetch.invalidating import changed_targets
 from fetcher.fetch.ranges import cut_out
 from fetcher.fetch.sources import KEPT, Ask, Fetched, Judge, Source, Wanted
 from fetcher.fetch.stored import Stored, target_of
-from fetcher.fetch.storing import may_store, storable
+from fetcher.fetch.storing import may_store, may_update, storable
 from fetcher.fetch.validating import (
     FORWARDED,
     conditional,
@@ -188,6 +188,8 @@ class HttpCache:
         accepted |= {206} if request.header("Range") is not None else set()
         fetched = await ask(request, frozenset(accepted))
         whole = [it for it in candidates.fit if it.response.status != 206]
+        if not may_update(request, fetched.response):
+            return fetched
         if fetched.response.status == 304:
             if (about := confirmed(fetched.response, whole)) and (kept := self._cache.whole(about)):
                 await self._keep(wanted, freshened(kept, fetched.response, fetched.asked_at))
@@ -216,9 +218,10 @@ class HttpCache:
             return None
         fresh = freshened(whole, fetched.response, fetched.asked_at)
         fresh = replace(fresh, selecting=selecting(fresh.response, wanted.request.headers))
-        await self._keep(wanted, fresh)
+        if is_kept := may_update(wanted.request, fetched.response):
+            await self._keep(wanted, fresh)
         answer = replace(aged(fresh, self._now()), url=wanted.request.url)
-        is_shared = self._is_for_others(wanted.request, fresh)
+        is_shared = is_kept and self._is_for_others(wanted.request, fresh)
         return Fetched(answer, fetched.attempts, meant, fetched.asked_at), is_shared
 
     async def _stale(self, request: Request, stored: Stored) -> Fetched | None:

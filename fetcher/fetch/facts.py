@@ -8,6 +8,7 @@ from fetcher.errors import NotKept
 from fetcher.fetch.cache import Cache, Label
 from fetcher.fetch.flights import Flights
 from fetcher.fetch.sources import KEPT, Ask, Fetched, Judge, Source, Wanted
+from fetcher.model import Response
 
 ALWAYS = float("inf")
 

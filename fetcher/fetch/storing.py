@@ -43,6 +43,12 @@ def is_forbidden(status: int, said: Directives) -> bool:
     return "no-store" in said
 
 
+def may_update(request: Request, told: Response) -> bool:
+    """Whether what a 304 or an answer to HEAD brings may be written to what is kept: it is part of an answer too."""
+    said = (directives(told.headers), request_directives(request.headers))
+    return not any("no-store" in directive for directive in said)
+
+
 def is_whole_or_part(request: Request, response: Response) -> bool:
     """Whether the body is all of the answer, or a part of which we know where it belongs (section 3.3)."""
     if response.status == 206:

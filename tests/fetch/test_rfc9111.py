@@ -777,6 +777,22 @@ FIELDS = [
         "store the answer to a request with no-store",
         [asked(FRESH, headers={"Cache-Control": "no-store"}), asked(AGAIN)],
     ),
+    *(
+        Rule(
+            section,
+            "MUST NOT",
+            f"write the news of a 304 to what is kept where {who} says no-store",
+            [
+                asked(Say({**TAGGED, "X-A": "old"})),
+                Step(Say({"ETag": '"a"', "X-A": "new", **told}, "", 304), at=5, headers=headers, body="one"),
+                Step(UNCHANGED, at=6, has={"X-A": "old"}, body="one"),
+            ],
+        )
+        for section, who, headers, told in (
+            ("5.2.1.5", "the request", {"Cache-Control": "no-store"}, FOR_100_S),
+            ("5.2.2.5", "it", {}, {"Cache-Control": "no-store, max-age=100"}),
+        )
+    ),
     Rule(
         "5.2.1.7",
         "SHOULD",
