@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fetcher.cli_cache import cache
+
 if TYPE_CHECKING:
     from fetcher.job.load import LoadedJob
     from fetcher.selection import RunOptions
@@ -53,6 +55,9 @@ class Program(click.Group):
 def main() -> None:
     """Bring every record of a rate-limited HTTP API home: politely, at full speed, exactly once."""
     open_closed_streams()
+
+
+main.add_command(cache)
 
 
 @main.command()
