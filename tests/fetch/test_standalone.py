@@ -1,11 +1,12 @@
 """The client without a job: its example runs, and what it is told by name holds."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 
-from fetcher.errors import GaveUp, Parked, Refused, Unknown
+from fetcher.errors import GaveUp, Refused, Unknown
 from fetcher.fetch import Client
 from fetcher.testing.server import Server, ServerOptions
 from tests.fetch.origin import Clock, Say, opened, origin_at
@@ -24,9 +25,11 @@ async def test_the_example_of_the_docs_runs(tmp_path, monkeypatch, capsys):
         await names["main"](server.url)
         await names["main"](server.url)
         assert server.stats()["by_status"]["200"] >= 7
-    first, refused, _, *_ = capsys.readouterr().out.splitlines()
+    first, failed, counts, *again = capsys.readouterr().out.splitlines()
     assert first == f"{7 * 24} items"
-    assert refused.startswith("refused: HTTP 404")
+    assert failed.startswith("no answer: HTTP 403")
+    assert counts.startswith("8 requests")
+    assert again[0] == first
     assert b"Bearer secret" not in (tmp_path / "answers.sqlite").read_bytes()
 
 
@@ -40,14 +43,13 @@ async def test_what_is_accepted_is_an_answer(tmp_path):
 
 
 async def test_a_rate_holds_for_all_calls_and_hits_are_free(tmp_path):
-    """Forty kept answers within a rate of one an hour; the next request would have to wait too long."""
-    limits = {"rate": "1/h", "retries": {"attempts": 1, "max_wait": "1 s"}}
-    async with origin_at(Clock()) as (origin, url), opened(url, tmp_path / "c", origin.clock, **limits) as client:
+    """Forty kept answers within a rate of one an hour; the next request waits for its hour."""
+    async with origin_at(Clock()) as (origin, url), opened(url, tmp_path / "c", origin.clock, rate="1/h") as client:
         origin.says = [FRESH]
         for _ in range(40):
             assert (await client.get("/a")).body == b"one"
-        with pytest.raises(Parked):
-            await client.get("/b")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.get("/b"), 0.05)
         assert len(origin.asked) == 1
 
 
