@@ -1,5 +1,7 @@
 """How old an answer is, and how old it may become (RFC 9111 sections 4.2.1 to 4.2.3). Pure."""
 
+from functools import lru_cache
+
 from fetcher.fetch.directives import MOST_S, directives, lines_of, seconds, seconds_told
 from fetcher.fetch.http_dates import http_date
 from fetcher.model import Response
@@ -10,11 +12,17 @@ HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 50
 HEURISTIC_SHARE = 0.1
 HEURISTIC_MOST_S = 86_400.0
 NEVER = float("-inf")
+YEAR_S = 31_556_952
 
 
 def date_of(text: str, now: float) -> float | None:
     """Epoch seconds of a date, whatever the case of its letters (section 4.2)."""
-    return http_date(text.strip(" \t").title().replace("Gmt", "GMT"), now)
+    return _date_by_year(text, int(now // YEAR_S))
+
+
+@lru_cache(256)
+def _date_by_year(text: str, year: int) -> float | None:
+    return http_date(text.strip(" \t").title().replace("Gmt", "GMT"), year * YEAR_S)
 
 
 def told_date(response: Response) -> float:

@@ -11,9 +11,11 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 from types import TracebackType
 from typing import Any
 
@@ -21,9 +23,9 @@ import msgspec
 
 from fetcher.errors import DiskFailed
 from fetcher.fetch.cache_file import is_damage, opened, set_aside
+from fetcher.fetch.recent import OVERHEAD, Recent
 from fetcher.fetch.room import Needed, Room, nothing_is_needed
 from fetcher.fetch.stored import Stored
-from fetcher.fetch.threads import to_its_end
 from fetcher.model import Response
 
 if sys.version_info >= (3, 14):
@@ -44,6 +46,12 @@ USED = "UPDATE answers SET used_at = ? WHERE id = ?"
 FIND = "SELECT id, status, headers, body, fetched_at FROM answers WHERE request_key = ? AND fetched_at BETWEEN ? AND ?"
 VARIANTS = "SELECT id, status, headers, fetched_at, about FROM answers WHERE target = ?"
 BODY = "SELECT body FROM answers WHERE id = ?"
+LOOP_BYTES = 256_000
+"""What is put in the loop: in a thread each statement would wait for its turn, up to 5 ms. Only the sync is long."""
+
+BUSY_MS = 5000
+"""So long another process may hold the file."""
+
 MOST_USED = 100_000
 """Uses that are noted until something is written; what is used beyond them may be dropped a little early."""
 
@@ -79,8 +87,17 @@ class _Change:
     statement: str
     columns: Callable[[], tuple[object, ...]]
     size: int = 0
-    is_made: bool = False
-    failure: sqlite3.Error | None = None
+    number: int = 0
+    made: asyncio.Future[None] | None = None
+
+    def tell(self, failure: DiskFailed | None) -> None:
+        """Tell whoever waits for it, if anybody still does."""
+        if self.made is None or self.made.done():
+            return
+        if failure:
+            self.made.set_exception(failure)
+        else:
+            self.made.set_result(None)
 
 
 class Cache:
@@ -102,9 +119,12 @@ class Cache:
         self._room = Room(max_bytes, needed)
         self._now = now
         self._pending: list[_Change] = []
-        self._turn = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
         self._used: dict[int, float] = {}
         self._damage = ""
+        self._found: Recent[tuple[int, Response]] = Recent()
+        self._variants: Recent[list[Stored]] = Recent()
+        self._bodies: Recent[bytes] = Recent()
 
     async def __aenter__(self) -> "Cache":
         self._open()
@@ -113,13 +133,18 @@ class Cache:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        async with self._turn:
-            if self._pending or self._used:  # whoever made these changes was stopped; they hold all the same
-                await asyncio.to_thread(self._write, self._pending)
-            self._close()
+        if self._writing:  # whoever made these changes was stopped; they hold all the same
+            await self._writing
+        if self._used:
+            await asyncio.to_thread(self._write, ())
+        self._close()
 
     def find(self, key: str, not_before: float, not_after: float = float("inf")) -> Response | None:
         """The kept answer to that request, if it was fetched between the two (epoch seconds), both included."""
+        if (recent := self._found.get(key)) is not None:
+            number, answer = recent
+            self._note_use(number)
+            return answer if not_before <= answer.fetched_at <= not_after else None
         for number, status, headers, body, fetched_at in self._read(FIND, key, not_before, not_after):
             try:
                 pairs = PAIRS.decode(headers)
@@ -128,11 +153,15 @@ class Cache:
                 self._tell_unreadable(error)
                 return None
             self._note_use(number)
-            return Response(status, pairs, content, fetched_at, from_cache=True)
+            answer = Response(status, pairs, content, fetched_at, from_cache=True)
+            self._found.put(key, (number, answer), len(content))
+            return answer
         return None
 
     def variants(self, target: str) -> list[Stored]:
         """All kept answers to a target, without their bodies, which `whole` brings."""
+        if (recent := self._variants.get(target)) is not None:
+            return recent
         found = []
         for number, status, headers, fetched_at, about in self._read(VARIANTS, target):
             try:
@@ -142,10 +171,14 @@ class Cache:
                 self._tell_unreadable(error)
                 continue
             found.append(Stored(response, told.asked_at, told.identity, told.selecting, number))
+        self._variants.put(target, found, OVERHEAD * len(found))
         return found
 
     def whole(self, stored: Stored) -> Stored | None:
         """The same answer with its body; None where it is gone or damaged."""
+        if (content := self._bodies.get(stored.number)) is not None:
+            self._note_use(stored.number)
+            return replace(stored, response=replace(stored.response, body=content))
         for (body,) in self._read(BODY, stored.number):
             try:
                 content = zstd.decompress(body)
@@ -153,63 +186,116 @@ class Cache:
                 self._tell_unreadable(error)
                 return None
             self._note_use(stored.number)
+            self._bodies.put(stored.number, content, len(content))
             return replace(stored, response=replace(stored.response, body=content))
         return None
 
     async def put(self, key: str, response: Response, label: Label = NO_LABEL) -> None:
         """Keep an answer. Returns when it would survive a power cut."""
         told = (label.text, label.row_key, self._now())
-        await self._make(_Change(KEEP, lambda: columns(key, response, (None, None), told), len(response.body)))
+        change = _Change(KEEP, lambda: columns(key, response, (None, None), told), len(response.body))
+        self._found.drop(key)
+        await self._make(change)
+        self._found.put(key, (change.number, replace(response, from_cache=True, url="")), len(response.body))
 
     async def put_variant(self, target: str, stored: Stored, label: Label = NO_LABEL) -> None:
         """Keep an answer beside others to the same target; it replaces that to the same variant."""
         selecting = None if stored.selecting is None else dict(stored.selecting)
         about = (target, msgspec.json.encode(About(stored.asked_at, stored.identity, selecting)))
         key, answer, told = stored.key(target), stored.response, (label.text, label.row_key, self._now())
-        await self._make(_Change(KEEP, lambda: columns(key, answer, about, told), len(answer.body)))
+        change = _Change(KEEP, lambda: columns(key, answer, about, told), len(answer.body))
+        try:
+            await self._make(change)
+        finally:
+            self._variants.drop(target)
+        self._bodies.put(change.number, answer.body, len(answer.body))
 
     async def forget(self, target: str) -> None:
         """Drop all kept answers to a target."""
-        await self._make(_Change(FORGET, lambda: (target,)))
+        try:
+            await self._make(_Change(FORGET, lambda: (target,)))
+        finally:
+            self._variants.drop(target)
 
     async def _make(self, change: _Change) -> None:
+        change.made = asyncio.get_running_loop().create_future()
         self._pending.append(change)
-        async with self._turn:
-            if not change.is_made and change.failure is None:  # else whoever had the turn before took this one along
-                await self._write_pending()
-        if change.failure is not None:
-            raise DiskFailed(f"{self._path}: {change.failure}") from change.failure
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_pending())
+        await change.made
 
     async def _write_pending(self) -> None:
-        if self._damage:
-            self._begin_anew()
-        batch, self._pending = self._pending, []
-        _, cancelled = await to_its_end(self._write, batch)
-        if self._damage and not cancelled:
-            self._begin_anew()
-            _, cancelled = await to_its_end(self._write, batch)
-        if cancelled:
-            raise cancelled
-        if self._room.is_wanted:
+        """Write what is pending, and what comes meanwhile, in as few transactions as it takes."""
+        while self._pending:
+            batch, self._pending = self._pending, []
+            failure: DiskFailed | None = None
             try:
-                await self._room.make(self._writer)
-            except sqlite3.Error as error:
-                raise self._failed(error) from error
+                await self._put_down(batch)
+            except DiskFailed as error:
+                failure = error
+            for change in batch:
+                change.tell(failure)
 
-    def _write(self, batch: Sequence[_Change]) -> None:
-        failure, used = None, self._used
-        self._used = {}
+    async def _put_down(self, batch: Sequence[_Change]) -> None:
+        """Make the changes, and wait until they would survive a power cut."""
+        for _ in range(2):
+            if self._damage:
+                self._begin_anew()
+            is_small = sum(change.size for change in batch) <= LOOP_BYTES
+            failure = self._insert(batch) if is_small else None
+            if not is_small or failure:
+                failure = await asyncio.to_thread(self._write, batch)
+            else:
+                failure = await asyncio.to_thread(self._commit)
+            if not self._damage:
+                break
+        if failure:
+            raise self._failed(failure) from failure
+        for change in batch:
+            self._room.add(change.size)
+        if self._room.is_wanted:
+            await self._make_room()
+
+    async def _make_room(self) -> None:
         try:
-            with self._writer:
-                for change in batch:
-                    self._writer.execute(change.statement, change.columns())
+            await self._room.make(self._writer)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            self._forget_recent()
+
+    def _write(self, batch: Sequence[_Change]) -> sqlite3.Error | None:
+        """All of it, in a thread, which may wait for another process."""
+        self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        failure = self._insert(batch) or self._commit()
+        self._writer.execute("PRAGMA busy_timeout = 0")
+        return failure
+
+    def _insert(self, batch: Sequence[_Change]) -> sqlite3.Error | None:
+        """Make the changes in a transaction that is left open; where one fails, none is made."""
+        used, self._used = self._used, {}
+        try:
+            for change in batch:
+                change.number = self._writer.execute(change.statement, change.columns()).lastrowid or 0
+            if used:
                 self._writer.executemany(USED, [(at, number) for number, at in used.items()])
         except sqlite3.Error as error:
-            failure = error
-            self._damage = str(error) if is_damage(error) else ""
-        for change in batch:
-            change.is_made, change.failure = failure is None, failure
-            self._room.add(change.size)
+            self._used = used
+            return self._undone(error)
+        return None
+
+    def _commit(self) -> sqlite3.Error | None:
+        try:
+            self._writer.commit()
+        except sqlite3.Error as error:
+            return self._undone(error)
+        return None
+
+    def _undone(self, error: sqlite3.Error) -> sqlite3.Error:
+        with suppress(sqlite3.Error):
+            self._writer.rollback()
+        self._damage = str(error) if is_damage(error) else ""
+        return error
 
     def _read(self, query: str, *wanted: object) -> list[tuple[Any, ...]]:
         try:
@@ -239,7 +325,7 @@ class Cache:
         self._writer.close()
 
     def _begin_anew(self) -> None:
-        """Give up the file that is damaged; whoever changes the cache has the turn, and no thread is at work."""
+        """Give up the file that is damaged; only what writes does this, while no thread is at work."""
         self._close()
         try:
             set_aside(self._path, self._damage)
@@ -247,6 +333,11 @@ class Cache:
             raise self._failed(error) from error
         self._open()
         self._damage, self._used = "", {}
+        self._forget_recent()
+
+    def _forget_recent(self) -> None:
+        for recent in (self._found, self._variants, self._bodies):
+            recent.clear()
 
     def _failed(self, error: Exception) -> DiskFailed:
         return DiskFailed(f"{self._path}: {error}")
@@ -266,10 +357,20 @@ def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
         raise DiskFailed(f"{path}: {error}") from error
 
 
+@lru_cache(8)
+def _compressor_of(thread: int) -> "zstd.ZstdCompressor":
+    return zstd.ZstdCompressor(options=PACKING)
+
+
+def compressor() -> "zstd.ZstdCompressor":
+    """One that has been used before: to make one takes eight times as long as to pack two kilobytes."""
+    return _compressor_of(get_ident())
+
+
 def columns(
     key: str, answer: Response, about: tuple[str | None, bytes | None], told: tuple[str, str, float]
 ) -> tuple[object, ...]:
     """An answer as the table holds it; its size counts the body as packed."""
-    body = zstd.compress(answer.body, options=PACKING)
+    body = compressor().compress(answer.body, zstd.ZstdCompressor.FLUSH_FRAME)
     headers = msgspec.json.encode(answer.headers)
     return key, answer.status, headers, body, answer.fetched_at, *about, *told, len(body)

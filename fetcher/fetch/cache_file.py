@@ -55,13 +55,14 @@ def connected(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     # Not left to the umask and the file's past; SQLite gives the files beside it the same mode.
     path.touch(mode=0o600)
     path.chmod(0o600)
-    writer, reader = (sqlite3.connect(path, check_same_thread=False) for _ in range(2))
+    writer, reader = (sqlite3.connect(path, timeout=5.0, check_same_thread=False) for _ in range(2))
     try:
         check_is_ours(writer)  # before anything is changed in it
         for connection in (writer, reader):
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut: it may have been paid for
         bring_up_to_date(writer)
+        writer.execute("PRAGMA busy_timeout = 0")  # it may be used in the loop, where nothing waits
     except (sqlite3.Error, NotOurs):
         writer.close()
         reader.close()
@@ -83,7 +84,6 @@ def bring_up_to_date(writer: sqlite3.Connection) -> None:
             if column.partition(" ")[0] not in columns:
                 writer.execute(f"ALTER TABLE answers ADD COLUMN {column}")
         writer.execute("CREATE INDEX IF NOT EXISTS answers_by_target ON answers (target) WHERE target IS NOT NULL")
-        writer.execute("CREATE INDEX IF NOT EXISTS answers_by_use ON answers (COALESCE(used_at, fetched_at))")
         writer.execute(f"PRAGMA application_id = {APPLICATION}")
         writer.execute(f"PRAGMA user_version = {VERSION}")
 

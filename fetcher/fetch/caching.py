@@ -88,7 +88,7 @@ class HttpCache:
             return kept
         if wanted.source in KEPT or "only-if-cached" in request_directives(request.headers):
             raise NotKept("no answer to this row is kept that may be used")
-        about = (request.key, wanted.source)
+        about = (wanted.key, wanted.source)
         (fetched, is_shared), is_mine = await self._flights.share(about, lambda: self._asked(wanted, candidates, ask))
         if is_mine:
             return fetched
@@ -269,7 +269,7 @@ class HttpCache:
         return is_for_anybody and use_of(request, stored, self._now(), self._policy.may_guess) is Use.AS_IT_IS
 
     def _refresh(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> None:
-        key = wanted.request.key
+        key = wanted.key
         if key in self._refreshes or len(self._refreshes) >= MOST_REFRESHES:
             return
         task = asyncio.create_task(self._ask_anew(wanted, candidates, ask))
@@ -278,7 +278,7 @@ class HttpCache:
 
     async def _ask_anew(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> None:
         try:
-            await self._flights.share((wanted.request.key, wanted.source), lambda: self._asked(wanted, candidates, ask))
+            await self._flights.share((wanted.key, wanted.source), lambda: self._asked(wanted, candidates, ask))
         except RowError as error:
             logger.debug("asked anew in the background, in vain: %s", error)
         except RunStopped as error:

@@ -33,7 +33,7 @@ class Facts:
             return kept
         if wanted.source in KEPT:
             raise NotKept("no answer to this row is kept")
-        about = (wanted.request.key, wanted.source)
+        about = (wanted.key, wanted.source)
         fetched, is_mine = await self._flights.share(about, lambda: self._asked(wanted, ask))
         return fetched if is_mine else replace(fetched, attempts=0)
 
@@ -44,7 +44,7 @@ class Facts:
         """The kept answer, where it may be used."""
         if wanted.source is Source.API_ONLY:
             return None
-        response = self._cache.find(wanted.request.key, *self._span(wanted))
+        response = self._cache.find(wanted.key, *self._span(wanted))
         if response is None or (meant := await self._judge(response)) is None:
             return None
         return Fetched(replace(response, url=wanted.request.url), 0, meant)
@@ -65,4 +65,4 @@ class Facts:
         """Keep an answer under the request that it is for."""
         request = wanted.request
         label = Label(self._label(f"{request.method} {request.url}"), wanted.row_key)
-        await self._cache.put(request.key, response, label)
+        await self._cache.put(wanted.key, response, label)

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from fetcher.fetch.expectations import Meaning
@@ -35,7 +36,7 @@ KEPT = frozenset({Source.KEPT_ONLY, Source.OFFLINE})
 """Sources that send nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """A request and where its answer may come from; one that was kept before `since` (epoch seconds) is none.
 
@@ -46,6 +47,11 @@ class Wanted:
     source: Source = Source.KEPT_FIRST
     since: float = float("-inf")
     row_key: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """The request's key."""
+        return self.request.key
 
 
 Ask = Callable[[Request, frozenset[int]], Awaitable[Fetched]]

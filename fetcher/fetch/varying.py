@@ -58,4 +58,7 @@ def matches(stored: Stored, request: Request, identity: str) -> bool:
 
 def newest(kept: Iterable[Stored]) -> Stored | None:
     """The one with the latest Date, where several match (section 4)."""
-    return max(kept, key=lambda stored: (told_date(stored.response), stored.response.fetched_at), default=None)
+    several = list(kept)
+    if len(several) == 1:
+        return several[0]
+    return max(several, key=lambda stored: (told_date(stored.response), stored.response.fetched_at), default=None)

@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 32
+CARRIERS = 2 * AT_ONCE + 16
+"""As many as a job has: those that wait for the cache hold no slot."""
 SERVER = """
 import asyncio, sys
 BODY = b"x" * int(sys.argv[1])
@@ -47,7 +49,7 @@ async def bare(url: str, folder: Path) -> AsyncIterator[Get]:
     """aiohttp as it is."""
     import aiohttp
 
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE)) as session:
 
         async def get(path: str) -> bytes:
             async with session.get(url + path) as answer:
@@ -120,7 +122,7 @@ async def misses_per_s(get: Get, paths: list[str]) -> float:
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
+        for _ in range(CARRIERS):
             group.create_task(carrier())
     return len(paths) / (time.perf_counter() - began)
 
