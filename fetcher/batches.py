@@ -14,10 +14,11 @@ import msgspec
 
 from fetcher.compose.request import compose, compose_batch
 from fetcher.errors import FetcherError, Quarantined, Refused
-from fetcher.fetch.client import Client, Fetched, Source
+from fetcher.fetch.client import Client
 from fetcher.fetch.expectations import meaning, rule_for
 from fetcher.fetch.hints import NOTHING
 from fetcher.fetch.retries import AttemptFailed
+from fetcher.fetch.sources import Fetched, Source
 from fetcher.job.batch import Batch, Match
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response, Row
@@ -144,7 +145,7 @@ class Batches:
                 raise Quarantined("the answer to the batch has nothing for this row")
             rule = rule_for(self._fetch.expect, fetched.response)
             meant = meaning(replace(fetched.response, status=200), NOTHING, rule)
-            await self._client.keep(question.request, fetched.response)
+            await self._client.keep(question.request, fetched.response, question.row.key)
         except AttemptFailed as failure:
             question.fail(Quarantined(f"its part of the batch: {failure}"))
         except FetcherError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fetcher.commands.caching import cache
 from fetcher.commands.drafting import init
 from fetcher.commands.failing import failures
 from fetcher.commands.trying import check, preview, test
@@ -53,6 +54,7 @@ def main() -> None:
     open_closed_streams()
 
 
+main.add_command(cache)
 main.add_command(failures)
 main.add_command(init)
 main.add_command(check)
@@ -69,6 +71,8 @@ main.add_command(test)
 @click.option("--only", type=click.Choice(["failed"]), help="Ask for rows that failed, and for no others.")
 @click.option("--reparse", is_flag=True, help="Parse kept answers again by the job's present rules; sends nothing.")
 @click.option("--as-is", is_flag=True, help="The parse part has changed: leave old rows as they are.")
+@click.option("--offline", is_flag=True, help="Send nothing: rows whose answer is not kept wait, with exit 75.")
+@click.option("--refresh", is_flag=True, help="Ask for every row again, also for those that are done.")
 @click.option(
     "--jitter", metavar="TIME", help="Begin after a random wait of up to this long: for many machines at :00."
 )
@@ -76,12 +80,15 @@ def run(job: Path, overrides: tuple[str, ...], **chosen: str | bool | None) -> N
     """Fetch every row of JOB that is not done yet."""
     from fetcher.selection import RunOptions
 
-    if chosen["reparse"] and chosen["as_is"]:
-        raise click.UsageError("--reparse and --as-is exclude each other")
+    for one, other in (("reparse", "as_is"), ("offline", "refresh"), ("reparse", "refresh")):
+        if chosen[one] and chosen[other]:
+            raise click.UsageError(f"--{one} and --{other.replace('_', '-')} exclude each other")
     options = RunOptions(
         only_failed=chosen["only"] == "failed",
         reparse=bool(chosen["reparse"]),
         as_is=bool(chosen["as_is"]),
+        offline=bool(chosen["offline"]),
+        refresh=bool(chosen["refresh"]),
         for_s=seconds("--for", chosen["for_"]),
     )
     loaded_job = loaded(job, overrides)

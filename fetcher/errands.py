@@ -1,12 +1,12 @@
 """How a row goes into a run, and what becomes of it. Pure: the pipeline carries it from the one to the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
 from fetcher.compose.pages import FIRST, Place, place_of
 from fetcher.errors import GaveUp, Incomplete, Parked, Quarantined, Refused, RowError, Unknown
-from fetcher.fetch.client import Source
+from fetcher.fetch.sources import Source
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.model import IDEMPOTENT, Outcome, Row, RowState, Standing
@@ -87,6 +87,13 @@ def errand_of(row: Row, asked: Verdict, standing: Standing | None, fetch: Fetch)
         place = FIRST if is_server_state else place_of(standing.position)
         source = Source.API_ONLY if is_server_state or standing.digest else source
     return Errand(row, source, standing, place)
+
+
+def without_network(errand: Errand) -> Errand | None:
+    """The same row in a run that may send nothing; None where only a new answer would do."""
+    if errand.source is Source.API_ONLY:
+        return None
+    return replace(errand, source=Source.OFFLINE) if errand.source is Source.KEPT_FIRST else errand
 
 
 def is_on_its_way(row: Row, standing: Standing) -> bool:

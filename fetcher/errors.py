@@ -59,9 +59,11 @@ class JobError(FetcherError):
 
 
 class RowError(FetcherError):
-    """One row ends here; its message is the reason in the ledger, `attempts` the requests that were sent for it."""
+    """One row ends here; its message is the reason in the ledger, `attempts` the requests that were sent for it, and
+    `status` that of the answer to the last one, None where none came."""
 
     attempts = 0
+    status: int | None = None
 
 
 class Refused(RowError):

@@ -62,6 +62,11 @@ class Request:
             digest.update(b"\n\n" + self.body)
         return digest.hexdigest()
 
+    def header(self, name: str) -> str | None:
+        """The first header of that name, whatever its case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
     @property
     def is_repeatable(self) -> bool:
         """Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2, or by its key)."""

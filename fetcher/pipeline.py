@@ -15,10 +15,10 @@ from itertools import islice
 
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
-from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread
+from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread, without_network
 from fetcher.errors import FetcherError, Incomplete, NotKept, Parked, RowError
-from fetcher.fetch.client import Fetched
 from fetcher.fetch.expectations import Meaning
+from fetcher.fetch.sources import Fetched
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
@@ -82,7 +82,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
         if poll := stations.job.fetch.poll:
             ahead = after(stations.job.fetch, poll, errand.row, (place, fetched.response))
             if place.phase == STATUS and (ahead.place is None or ahead.place.phase != STATUS):
-                await stations.client.keep(looked_at(stations.job, errand, place), fetched.response)
+                await stations.client.keep(looked_at(stations.job, errand, place), fetched.response, errand.row.key)
             if ahead.place:
                 return Step(place, ahead.place, NONE, fetched.attempts, ahead.wait_s)
         parsed = await parsed_of(stations, fetched, errand.row)
@@ -114,12 +114,14 @@ async def fetched_of(stations: Stations, errand: Errand, place: Place) -> Fetche
         kept = await stations.client.kept(request, errand.source, errand.kept_since)
         if kept or place.phase == STATUS:
             return kept or await stations.client.ask(request)
-        return await stations.client.fetch(request, errand.source)
+        return await stations.client.fetch(request, errand.source, row_key=errand.row.key)
     request = request_of(stations.job, errand, place)
     intent = intent_of(stations, errand, request, place)
     if stations.batches:
         return await stations.batches.fetch(errand.row, errand.source, intent, errand.kept_since)
-    return await stations.client.fetch(request, errand.source, intent, kept_since=errand.kept_since)
+    return await stations.client.fetch(
+        request, errand.source, intent, kept_since=errand.kept_since, row_key=errand.row.key
+    )
 
 
 def request_of(job: LoadedJob, errand: Errand, place: Place) -> Request:
@@ -301,6 +303,12 @@ async def errands_of(
                 case Verdict.LEAVE_WAITING:
                     tally.not_before = max(tally.not_before, standing.not_before if standing else 0.0)
                 case asked:
-                    yield errand_of(row, asked, standing, fetch)
+                    errand = errand_of(row, asked, standing, fetch)
+                    if not options.offline:
+                        yield errand
+                    elif (kept := without_network(errand)) is not None:
+                        yield kept
+                    else:
+                        count_left(errand, tally, has_moved=False)
         await asyncio.sleep(0)
     tally.is_read_whole = True

@@ -15,9 +15,9 @@ from fetcher.compose.request import compose
 from fetcher.errands import Errand, errand_of
 from fetcher.errors import RowError
 from fetcher.fetch.cache import kept_among
-from fetcher.fetch.client import Source
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import logs, sent_in
+from fetcher.fetch.sources import Source
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Limits
 from fetcher.job.units import CalendarRate, Rate

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fetcher.errors import GaveUp, NotKept
-from fetcher.fetch.client import Client, Fetched
+from fetcher.fetch.client import Client
 from fetcher.fetch.expectations import meaning, rule_for
 from fetcher.fetch.hints import hints
 from fetcher.fetch.retries import AttemptFailed, Retries
+from fetcher.fetch.sources import Fetched
+from fetcher.job.cache import CacheSection
 from fetcher.job.load import LoadedJob
-from fetcher.job.sections import CacheSection
 from fetcher.model import Outcome, Request, Response, Row
 from fetcher.rehearsal import Rehearsal, rehearsal
 from fetcher.stations import batches_of
@@ -36,7 +37,12 @@ class Playback(Client):
         """How many answers nobody asked for."""
         return len(self._left)
 
-    async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
+    async def ask(
+        self,
+        request: Request,
+        intend: Callable[[], Awaitable[None]] | None = None,
+        accepted: frozenset[int] = frozenset(),
+    ) -> Fetched:
         """The next answer, judged as the client would. A failure that it would ask again after gives the row up."""
         self.requests.append(request)
         if not self._left:

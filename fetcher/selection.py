@@ -12,12 +12,15 @@ class RunOptions:
 
     `only_failed` leaves rows alone that were never asked for. After `for_s` seconds the run drains and ends. When the
     parse part of the job has changed, `reparse` parses the kept answers again, without a request, and `as_is` leaves
-    old rows as they are.
+    old rows as they are. `offline` sends nothing: rows without a kept answer wait. `refresh` asks for every row again,
+    whatever is kept.
     """
 
     only_failed: bool = False
     reparse: bool = False
     as_is: bool = False
+    offline: bool = False
+    refresh: bool = False
     for_s: float | None = None
 
     def after(self, elapsed_s: float) -> "RunOptions":
@@ -47,7 +50,7 @@ class Verdict(enum.Enum):
 def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float) -> Verdict:
     """Settled rows are left alone, unless their answers may still change; no row is asked for before its time."""
     if standing is None:
-        return Verdict.LEAVE_WAITING if options.only_failed or options.reparse else Verdict.ASK
+        return first_asked(options)
     left = Verdict.LEAVE_WAITING if standing.state is RowState.WAITING else Verdict.LEAVE_SETTLED
     if options.reparse:
         is_halfway = bool(standing.position) and standing.state in HALFWAY
@@ -59,15 +62,22 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
         return Verdict.LOOK
     if options.only_failed:
         return Verdict.ASK if standing.state in FAILED else left
-    return asked_in_full(row, standing)
+    return asked_in_full(row, standing, options)
 
 
-def asked_in_full(row: Row, standing: Standing) -> Verdict:
+def first_asked(options: RunOptions) -> Verdict:
+    """What a run does with a row that no run has settled."""
+    if options.only_failed or options.reparse:
+        return Verdict.LEAVE_WAITING
+    return Verdict.ASK_ANEW if options.refresh else Verdict.ASK
+
+
+def asked_in_full(row: Row, standing: Standing, options: RunOptions) -> Verdict:
     """What a run that asks for everything does with a row whose time has come."""
     is_line = row.first_day < 0
     has_grown = not is_line and (row.first_day < standing.first_day or row.last_day > standing.last_day)
     has_changed = is_line and row.last_day != standing.last_day
-    if (row.is_recent or has_grown) and standing.state is not RowState.DISCARDED:
+    if (row.is_recent or has_grown or options.refresh) and standing.state is not RowState.DISCARDED:
         return Verdict.ASK_ANEW
     if has_changed and standing.state is not RowState.DISCARDED:
         return Verdict.ASK  # what its line asks now may have been asked before

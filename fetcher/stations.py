@@ -1,9 +1,10 @@
 """What a run is made of, opened and closed: its stations, and what it gets from outside."""
 
 import asyncio
+import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +19,7 @@ from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
+from fetcher.fetch.caching import Policy
 from fetcher.fetch.client import Client, Witness
 from fetcher.fetch.health import Health
 from fetcher.fetch.limits import Realm
@@ -25,10 +27,11 @@ from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import Ledger
-from fetcher.model import Outcome
+from fetcher.model import SETTLED, Outcome
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
 from fetcher.realms import shared_by
+from fetcher.redaction import redacted
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 
@@ -109,7 +112,13 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     """The stations between reading and writing, open until the stack closes."""
     cache = None
     if job.fetch.cache.keep != "none":
-        cache = await stack.enter_async_context(Cache(around.layout.state / "cache.sqlite"))
+        kept = Cache(
+            around.layout.state / "cache.sqlite",
+            job.fetch.cache.max_size,
+            partial(unsettled, around.ledger),
+            now=around.now,
+        )
+        cache = await stack.enter_async_context(kept)
     retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
     log = None
     if around.witness is None:
@@ -122,6 +131,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         log=log,
         secrets=job.secrets,
         witness=around.witness,
+        policy=policy_of(job),
     )
     await stack.enter_async_context(client)
     parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate))
@@ -173,6 +183,18 @@ def realms_for(job: LoadedJob, around: Surroundings) -> list[Realm]:
     count = job.fetch.auth.count if job.fetch.auth else 1
     shared = shared_by(job, around.user_state, around.now) if around.user_state else [None] * count
     return [Realm(job.fetch.limits, time.monotonic, one, health_of(job, around)) for one in shared]
+
+
+def policy_of(job: LoadedJob) -> Policy:
+    """How answers are kept: apart for each set of secrets, and named without any."""
+    identity = hashlib.sha256("\n".join(sorted(job.secrets)).encode()).hexdigest() if job.secrets else ""
+    return Policy(identity=identity, label=partial(redacted, secrets=job.secrets))
+
+
+def unsettled(ledger: Ledger, row_keys: Sequence[str]) -> set[str]:
+    """Which of these rows may still need the answer that is kept for them."""
+    standings = ledger.standings(row_keys)
+    return {key for key in row_keys if key not in standings or standings[key].state not in SETTLED}
 
 
 def health_of(job: LoadedJob, around: Surroundings) -> Health:

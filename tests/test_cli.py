@@ -27,6 +27,7 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
+  cache     List the answers that a job keeps, show one, or throw some or all of them away.
   check     Tell what a run of JOB would do and what may be wrong with it.
   demo      Run the air-temperature job against the built-in API.
   failures  List the rows of a job that failed, ask for them again, or give them up for good.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fetcher.compose.pages import FIRST, Place
 from fetcher.errands import Errand, Step, came, errand_of, failed
 from fetcher.errors import GaveUp, Incomplete, Refused
-from fetcher.fetch.client import Source
+from fetcher.fetch.sources import Source
 from fetcher.job.load import load_job
 from fetcher.job.sections import Fetch
 from fetcher.model import Row, RowState, Standing

@@ -5,8 +5,8 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fetcher.job.cache import CacheSection
 from fetcher.job.load import LoadedJob
-from fetcher.job.sections import CacheSection
 from fetcher.model import Response, Row
 from fetcher.rehearsal import rehearsal
 from fetcher.write.segments import Layout

@@ -6,18 +6,26 @@ survived a power cut (synchronous=FULL): an answer may have been paid for.
 """
 
 import asyncio
+import logging
 import sqlite3
 import sys
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
 from fetcher.errors import DiskFailed
-from fetcher.fetch.threads import to_its_end
+from fetcher.fetch.cache_file import is_damage, opened, set_aside
+from fetcher.fetch.recent import OVERHEAD, Recent
+from fetcher.fetch.room import Needed, Room, nothing_is_needed
+from fetcher.fetch.stored import Stored
 from fetcher.model import Response
 
 if sys.version_info >= (3, 14):
@@ -25,108 +33,314 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+logger = logging.getLogger("fetcher")
+
 PACKING: dict[int, int] = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
-    id INTEGER PRIMARY KEY,
-    request_key TEXT NOT NULL UNIQUE,
-    status INTEGER NOT NULL,
-    headers BLOB NOT NULL,
-    body BLOB NOT NULL,
-    fetched_at REAL NOT NULL
-)
+KEEP = """
+INSERT OR REPLACE INTO answers
+    (request_key, status, headers, body, fetched_at, target, about, label, row_key, used_at, size)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-KEEP = "INSERT OR REPLACE INTO answers (request_key, status, headers, body, fetched_at) VALUES (?, ?, ?, ?, ?)"
-FIND = "SELECT status, headers, body, fetched_at FROM answers WHERE request_key = ? AND fetched_at >= ?"
+FORGET = "DELETE FROM answers WHERE target = ?"
+USED = "UPDATE answers SET used_at = ? WHERE id = ?"
+FIND = "SELECT id, status, headers, body, fetched_at FROM answers WHERE request_key = ? AND fetched_at BETWEEN ? AND ?"
+VARIANTS = "SELECT id, status, headers, fetched_at, about FROM answers WHERE target = ?"
+BODY = "SELECT body FROM answers WHERE id = ?"
+LOOP_BYTES = 256_000
+"""What is put in the loop: in a thread each statement would wait for its turn, up to 5 ms. Only the sync is long."""
+
+BUSY_MS = 5000
+"""So long another process may hold the file."""
+
+MOST_USED = 100_000
+"""Uses that are noted until something is written; what is used beyond them may be dropped a little early."""
+
+
+class About(msgspec.Struct, frozen=True, array_like=True):
+    """What else is known of an answer that HTTP's rules apply to."""
+
+    asked_at: float
+    identity: str
+    selecting: dict[str, str] | None
+
+
+PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+ABOUT = msgspec.json.Decoder(About)
+UNREADABLE = (msgspec.MsgspecError, zstd.ZstdError, UnicodeDecodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an answer is called before people (no secret in it), and the row that needs it until it is settled."""
+
+    text: str = ""
+    row_key: str = ""
+
+
+NO_LABEL = Label()
 
 
 @dataclass(slots=True, eq=False)
-class _Put:
-    key: str
-    response: Response
-    is_kept: bool = False
-    failure: sqlite3.Error | None = None
+class _Change:
+    """One statement, whose columns are made in the thread that writes."""
+
+    statement: str
+    columns: Callable[[], tuple[object, ...]]
+    size: int = 0
+    number: int = 0
+    made: asyncio.Future[None] | None = None
+
+    def tell(self, failure: DiskFailed | None) -> None:
+        """Tell whoever waits for it, if anybody still does."""
+        if self.made is None or self.made.done():
+            return
+        if failure:
+            self.made.set_exception(failure)
+        else:
+            self.made.set_result(None)
 
 
 class Cache:
-    """`async with Cache(path)`: answers by request key. Raises `DiskFailed` when the file cannot be read or written."""
+    """`async with Cache(path)`: answers by request key, or several by what they are answers to.
 
-    def __init__(self, path: Path) -> None:
+    With `max_bytes`, those that were used longest ago make room, but none of a row that `needed` names. Raises
+    `DiskFailed` when the disk fails or is full; a file that is damaged or another's is set aside.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int | None = None,
+        needed: Needed = nothing_is_needed,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._path = path
-        self._pending: list[_Put] = []
-        self._turn = asyncio.Lock()
+        self._room = Room(max_bytes, needed)
+        self._now = now
+        self._pending: list[_Change] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._used: dict[int, float] = {}
+        self._damage = ""
+        self._found: Recent[tuple[int, Response]] = Recent()
+        self._variants: Recent[list[Stored]] = Recent()
+        self._bodies: Recent[bytes] = Recent()
 
     async def __aenter__(self) -> "Cache":
-        try:
-            # Not left to the umask and the file's past; SQLite gives the files beside it the same mode.
-            self._path.touch(mode=0o600)
-            self._path.chmod(0o600)
-            self._writer = self._connect()
-            self._writer.execute(SCHEMA)
-            self._writer.commit()
-            self._reader = self._connect()
-        except sqlite3.Error as error:
-            raise self._unreadable(error) from error
-        except OSError as error:
-            raise DiskFailed(f"{self._path}: {error}") from error
+        self._open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        async with self._turn:
-            if self._pending:  # whoever put these was stopped; their answers came all the same
-                await asyncio.to_thread(self._write, self._pending)
-            self._reader.close()
-            self._writer.close()
+        if self._writing:  # whoever made these changes was stopped; they hold all the same
+            await self._writing
+        if self._used:
+            await asyncio.to_thread(self._write, ())
+        self._close()
 
-    def find(self, key: str, not_before: float) -> Response | None:
-        """The kept answer to that request, unless it was fetched before `not_before` (epoch seconds)."""
-        try:
-            found = self._reader.execute(FIND, (key, not_before)).fetchone()
-            if found is None:
+    def find(self, key: str, not_before: float, not_after: float = float("inf")) -> Response | None:
+        """The kept answer to that request, if it was fetched between the two (epoch seconds), both included."""
+        if (recent := self._found.get(key)) is not None:
+            number, answer = recent
+            self._note_use(number)
+            return answer if not_before <= answer.fetched_at <= not_after else None
+        for number, status, headers, body, fetched_at in self._read(FIND, key, not_before, not_after):
+            try:
+                pairs = PAIRS.decode(headers)
+                content = zstd.decompress(body)
+            except UNREADABLE as error:
+                self._tell_unreadable(error)
                 return None
-            status, headers, body, fetched_at = found
-            pairs = msgspec.json.decode(headers, type=tuple[tuple[str, str], ...])
-            return Response(status, pairs, zstd.decompress(body), fetched_at, from_cache=True)
-        except (sqlite3.Error, msgspec.MsgspecError, zstd.ZstdError) as error:
-            raise self._unreadable(error) from error
+            self._note_use(number)
+            answer = Response(status, pairs, content, fetched_at, from_cache=True)
+            self._found.put(key, (number, answer), len(content))
+            return answer
+        return None
 
-    async def put(self, key: str, response: Response) -> None:
+    def variants(self, target: str) -> list[Stored]:
+        """All kept answers to a target, without their bodies, which `whole` brings."""
+        if (recent := self._variants.get(target)) is not None:
+            return recent
+        found = []
+        for number, status, headers, fetched_at, about in self._read(VARIANTS, target):
+            try:
+                response = Response(status, PAIRS.decode(headers), b"", fetched_at, from_cache=True)
+                told = ABOUT.decode(about)
+            except UNREADABLE as error:
+                self._tell_unreadable(error)
+                continue
+            found.append(Stored(response, told.asked_at, told.identity, told.selecting, number))
+        self._variants.put(target, found, OVERHEAD * len(found))
+        return found
+
+    def whole(self, stored: Stored) -> Stored | None:
+        """The same answer with its body; None where it is gone or damaged."""
+        if (content := self._bodies.get(stored.number)) is not None:
+            self._note_use(stored.number)
+            return replace(stored, response=replace(stored.response, body=content))
+        for (body,) in self._read(BODY, stored.number):
+            try:
+                content = zstd.decompress(body)
+            except UNREADABLE as error:
+                self._tell_unreadable(error)
+                return None
+            self._note_use(stored.number)
+            self._bodies.put(stored.number, content, len(content))
+            return replace(stored, response=replace(stored.response, body=content))
+        return None
+
+    async def put(self, key: str, response: Response, label: Label = NO_LABEL) -> None:
         """Keep an answer. Returns when it would survive a power cut."""
-        put = _Put(key, response)
-        self._pending.append(put)
-        async with self._turn:
-            if not put.is_kept and put.failure is None:  # else whoever had the turn before took this one along
-                batch, self._pending = self._pending, []
-                _, cancelled = await to_its_end(self._write, batch)
-                if cancelled:
-                    raise cancelled
-        if put.failure is not None:
-            raise DiskFailed(f"{self._path}: {put.failure}") from put.failure
+        told = (label.text, label.row_key, self._now())
+        change = _Change(KEEP, lambda: columns(key, response, (None, None), told), len(response.body))
+        self._found.drop(key)
+        await self._make(change)
+        self._found.put(key, (change.number, replace(response, from_cache=True, url="")), len(response.body))
 
-    def _write(self, batch: list[_Put]) -> None:
-        failure = None
+    async def put_variant(self, target: str, stored: Stored, label: Label = NO_LABEL) -> None:
+        """Keep an answer beside others to the same target; it replaces that to the same variant."""
+        selecting = None if stored.selecting is None else dict(stored.selecting)
+        about = (target, msgspec.json.encode(About(stored.asked_at, stored.identity, selecting)))
+        key, answer, told = stored.key(target), stored.response, (label.text, label.row_key, self._now())
+        change = _Change(KEEP, lambda: columns(key, answer, about, told), len(answer.body))
         try:
-            with self._writer:
-                self._writer.executemany(KEEP, (_columns(put) for put in batch))
+            await self._make(change)
+        finally:
+            self._variants.drop(target)
+        self._bodies.put(change.number, answer.body, len(answer.body))
+
+    async def forget(self, target: str) -> None:
+        """Drop all kept answers to a target."""
+        try:
+            await self._make(_Change(FORGET, lambda: (target,)))
+        finally:
+            self._variants.drop(target)
+
+    async def _make(self, change: _Change) -> None:
+        change.made = asyncio.get_running_loop().create_future()
+        self._pending.append(change)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_pending())
+        await change.made
+
+    async def _write_pending(self) -> None:
+        """Write what is pending, and what comes meanwhile, in as few transactions as it takes."""
+        while self._pending:
+            batch, self._pending = self._pending, []
+            failure: DiskFailed | None = None
+            try:
+                await self._put_down(batch)
+            except DiskFailed as error:
+                failure = error
+            for change in batch:
+                change.tell(failure)
+
+    async def _put_down(self, batch: Sequence[_Change]) -> None:
+        """Make the changes, and wait until they would survive a power cut."""
+        for _ in range(2):
+            if self._damage:
+                self._begin_anew()
+            is_small = sum(change.size for change in batch) <= LOOP_BYTES
+            failure = self._insert(batch) if is_small else None
+            if not is_small or failure:
+                failure = await asyncio.to_thread(self._write, batch)
+            else:
+                failure = await asyncio.to_thread(self._commit)
+            if not self._damage:
+                break
+        if failure:
+            raise self._failed(failure) from failure
+        for change in batch:
+            self._room.add(change.size)
+        if self._room.is_wanted:
+            await self._make_room()
+
+    async def _make_room(self) -> None:
+        try:
+            await self._room.make(self._writer)
         except sqlite3.Error as error:
-            failure = error
-        for put in batch:
-            put.is_kept, put.failure = failure is None, failure
+            raise self._failed(error) from error
+        finally:
+            self._forget_recent()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, check_same_thread=False)
+    def _write(self, batch: Sequence[_Change]) -> sqlite3.Error | None:
+        """All of it, in a thread, which may wait for another process."""
+        self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        failure = self._insert(batch) or self._commit()
+        self._writer.execute("PRAGMA busy_timeout = 0")
+        return failure
+
+    def _insert(self, batch: Sequence[_Change]) -> sqlite3.Error | None:
+        """Make the changes in a transaction that is left open; where one fails, none is made."""
+        used, self._used = self._used, {}
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+            for change in batch:
+                change.number = self._writer.execute(change.statement, change.columns()).lastrowid or 0
+            if used:
+                self._writer.executemany(USED, [(at, number) for number, at in used.items()])
+        except sqlite3.Error as error:
+            self._used = used
+            return self._undone(error)
+        return None
 
-    def _unreadable(self, error: Exception) -> DiskFailed:
-        return DiskFailed(f"{self._path}: {error}; if the file is damaged, delete it: answers are asked for again")
+    def _commit(self) -> sqlite3.Error | None:
+        try:
+            self._writer.commit()
+        except sqlite3.Error as error:
+            return self._undone(error)
+        return None
+
+    def _undone(self, error: sqlite3.Error) -> sqlite3.Error:
+        with suppress(sqlite3.Error):
+            self._writer.rollback()
+        self._damage = str(error) if is_damage(error) else ""
+        return error
+
+    def _read(self, query: str, *wanted: object) -> list[tuple[Any, ...]]:
+        try:
+            return [] if self._damage else self._reader.execute(query, wanted).fetchall()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise self._failed(error) from error
+            logger.warning("%s is damaged (%s): nothing in it is used any more", self._path, error)
+            self._damage = str(error)
+            return []
+
+    def _tell_unreadable(self, error: Exception) -> None:
+        logger.warning("%s: a kept answer cannot be read (%s): it is asked for again", self._path, error)
+
+    def _note_use(self, number: int) -> None:
+        if self._room.is_limited and len(self._used) < MOST_USED:
+            self._used[number] = self._now()
+
+    def _open(self) -> None:
+        try:
+            self._writer, self._reader = opened(self._path)
+        except (sqlite3.Error, OSError) as error:
+            raise self._failed(error) from error
+
+    def _close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+    def _begin_anew(self) -> None:
+        """Give up the file that is damaged; only what writes does this, while no thread is at work."""
+        self._close()
+        try:
+            set_aside(self._path, self._damage)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._open()
+        self._damage, self._used = "", {}
+        self._forget_recent()
+
+    def _forget_recent(self) -> None:
+        for recent in (self._found, self._variants, self._bodies):
+            recent.clear()
+
+    def _failed(self, error: Exception) -> DiskFailed:
+        return DiskFailed(f"{self._path}: {error}")
 
 
 def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
@@ -138,10 +352,25 @@ def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
             return int(reader.execute(query, (*keys, not_before)).fetchone()[0])
     except sqlite3.Error as error:
+        if is_damage(error):
+            return 0
         raise DiskFailed(f"{path}: {error}") from error
 
 
-def _columns(put: _Put) -> tuple[str, int, bytes, bytes, float]:
-    answer = put.response
-    body = zstd.compress(answer.body, options=PACKING)
-    return put.key, answer.status, msgspec.json.encode(answer.headers), body, answer.fetched_at
+@lru_cache(8)
+def _compressor_of(thread: int) -> "zstd.ZstdCompressor":
+    return zstd.ZstdCompressor(options=PACKING)
+
+
+def compressor() -> "zstd.ZstdCompressor":
+    """One that has been used before: to make one takes eight times as long as to pack two kilobytes."""
+    return _compressor_of(get_ident())
+
+
+def columns(
+    key: str, answer: Response, about: tuple[str | None, bytes | None], told: tuple[str, str, float]
+) -> tuple[object, ...]:
+    """An answer as the table holds it; its size counts the body as packed."""
+    body = compressor().compress(answer.body, zstd.ZstdCompressor.FLUSH_FRAME)
+    headers = msgspec.json.encode(answer.headers)
+    return key, answer.status, headers, body, answer.fetched_at, *about, *told, len(body)

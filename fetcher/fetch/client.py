@@ -4,11 +4,10 @@ A hit spends nothing; every attempt spends a start; no slot is held while a fail
 """
 
 import asyncio
-import enum
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
@@ -16,18 +15,21 @@ from fetcher.errors import ApiDown, CredentialRefused, GaveUp, NotKept, Parked, 
 from fetcher.fetch.auth import has_tokens, placed
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
+from fetcher.fetch.caching import PLAIN, HttpCache, Policy
 from fetcher.fetch.costs import told_cost
 from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
+from fetcher.fetch.facts import ALWAYS, Facts
 from fetcher.fetch.guard import check_public
 from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
 from fetcher.fetch.keys import Key, Keys
 from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.masks import Masks
-from fetcher.fetch.redirects import Hop, first_hop, method_after, next_hop, with_address, with_kept_address
+from fetcher.fetch.redirects import Hop, first_hop, method_after, next_hop
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
+from fetcher.fetch.sources import KEPT, Fetched, Keeping, Source, Wanted
 from fetcher.fetch.tokens import Tokens
 from fetcher.fetch.windows import Allowance, Start
 from fetcher.fetch.wire import Asking, Wire
@@ -42,23 +44,6 @@ LARGEST_IN_LOOP = 64_000
 
 Witness = Callable[[Request, Response, Expect | None], None]
 """Told of an answer to a request, and of the rule that it falls under."""
-
-
-@dataclass(slots=True)
-class Fetched:
-    """A response, the attempts that it took (none when it came from the cache), and what it means."""
-
-    response: Response
-    attempts: int
-    meaning: Meaning = Meaning.RECORDS
-
-
-class Source(enum.Enum):
-    """Where an answer may come from."""
-
-    KEPT_FIRST = enum.auto()
-    API_ONLY = enum.auto()
-    KEPT_ONLY = enum.auto()
 
 
 class Client:
@@ -82,9 +67,9 @@ class Client:
         witness: Witness | None = None,
         secrets: Collection[str] = (),
         check: Callable[[str], None] = check_public,
+        policy: Policy = PLAIN,
     ) -> None:
         self._settings = settings
-        self._cache = cache
         self._retries = retries
         self._tally = tally
         self._log = log
@@ -93,6 +78,7 @@ class Client:
         self._homes = homes_of(settings.base_url, settings.allowed_hosts)
         self._keys = Keys(self._made_keys(realms))
         self._wire = Wire(settings, tally, retries.now, check)
+        self._keeping = self._keeping_of(cache, policy)
 
     async def __aenter__(self) -> "Client":
         await self._wire.__aenter__()
@@ -101,6 +87,8 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._keeping:
+            await self._keeping.close()
         for key in self._keys.all:
             if key.tokens:
                 await key.tokens.close()
@@ -113,44 +101,66 @@ class Client:
         intend: Callable[[], Awaitable[None]] | None = None,
         *,
         kept_since: float = float("-inf"),
+        row_key: str = "",
     ) -> Fetched:
         """The answer to a request, from the cache where it is kept there, else from the API.
 
         A request with an `intend` must not be carried out twice: that is awaited once there is a connection and before
         the first byte leaves, and it is not repeated where it may have arrived. An answer that was kept before
-        `kept_since` (epoch seconds) is none.
+        `kept_since` (epoch seconds) is none. A kept answer is not dropped before the row `row_key` is settled.
 
         Raises a `RowError` with the `attempts` that were made, or `ApiDown` or `DiskFailed` for the whole run.
         """
-        if kept := await self.kept(request, source, kept_since):
-            return kept
-        fetched = await self.ask(request, intend)
-        await self.keep(request, fetched.response)
+        if self._keeping is None:
+            if source in KEPT:
+                raise NotKept("no answer to this row is kept")
+            return await self.ask(request, intend)
+        wanted = Wanted(request, source, kept_since, row_key)
+
+        async def ask(asked: Request, accepted: frozenset[int]) -> Fetched:
+            return await self.ask(asked, intend, accepted)
+
+        fetched = await self._keeping.fetch(wanted, ask)
+        if fetched.attempts == 0:
+            await self._hit(request, fetched)
         return fetched
+
+    async def _hit(self, request: Request, kept: Fetched) -> None:
+        self._tally.cache_hits += 1
+        if self._witness:
+            self._tell(request, kept.response, await self._rule(kept.response))
 
     async def kept(self, request: Request, source: Source, since: float) -> Fetched | None:
         """The kept answer where one may be used. Raises `NotKept` where it would have to be and there is none."""
-        if source is not Source.API_ONLY and (kept := await self._kept(request, source, since)):
-            self._tally.cache_hits += 1
+        if self._keeping and (kept := await self._keeping.kept(Wanted(request, source, since))):
+            await self._hit(request, kept)
             return kept
-        if source is Source.KEPT_ONLY:
+        if source in KEPT:
             raise NotKept("no answer to this row is kept")
         return None
 
-    async def keep(self, request: Request, response: Response) -> None:
-        """Keep an answer, where the job keeps any."""
-        if self._cache is not None:
-            await self._cache.put(request.key, with_address(response, request.url))
+    async def keep(self, request: Request, response: Response, row_key: str = "") -> None:
+        """Keep an answer that was got otherwise, where the job keeps such."""
+        if self._keeping:
+            await self._keeping.keep(Wanted(request, row_key=row_key), response)
 
-    async def ask(self, request: Request, intend: Callable[[], Awaitable[None]] | None = None) -> Fetched:
-        """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does."""
+    async def ask(
+        self,
+        request: Request,
+        intend: Callable[[], Awaitable[None]] | None = None,
+        accepted: frozenset[int] = frozenset(),
+    ) -> Fetched:
+        """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does.
+
+        Answers of `accepted` statuses are taken as they are.
+        """
         began, deadline = time.monotonic(), Deadline(self._settings.retries.deadline)
         hop = first_hop(request, self._homes, self._masks.forms)
-        asking = Asking(request, intend, is_repeatable=intend is None, hop=hop, deadline=deadline)
+        asking = Asking(request, intend, intend is None, hop, deadline=deadline, accepted=accepted)
         try:
             return await self._retries.run(partial(self._attempt, asking), deadline)
         except RowError as error:
-            error.attempts = asking.attempts
+            error.attempts, error.status = asking.attempts, asking.status
             if isinstance(error, GaveUp) and not error.is_early and not self._wire.reach.is_since(began):
                 raise self._wire.down(str(error)) from error
             raise
@@ -161,7 +171,8 @@ class Client:
         while True:
             response, said, key = await self._chain(asking)
             try:
-                meant = await self._meaning(response, said, asking, key)
+                is_accepted = response.status in asking.accepted
+                meant = Meaning.RECORDS if is_accepted else await self._meaning(response, said, asking, key)
             except CredentialRefused as refusal:
                 if not asking.hop.is_home:  # a stranger, who was shown none
                     raise GaveUp(f"HTTP {response.status}: {response.url} wants a credential") from refusal
@@ -175,7 +186,7 @@ class Client:
                     raise unknown(error) from error
                 raise
             else:
-                return Fetched(response, asking.attempts, meant)
+                return Fetched(response, asking.attempts, meant, asking.asked_at)
 
     async def _chain(self, asking: Asking) -> tuple[Response, Hints, Key]:
         """The answer at the end of a chain of redirects, each of them a request that is counted."""
@@ -206,9 +217,11 @@ class Client:
             asking.shown = key.shown if asking.is_signed and asking.hop.is_home else None
             asking.attempts += 1
             self._tally.requests += 1
-            status = None
+            status = asking.status = None
+            asking.asked_at = self._retries.now()
             try:
                 response = await self._wire.exchange(asking)
+                asking.status = response.status
                 said = self._obeyed(response, key.realm)
                 if (cost := told_cost(response, self._settings.limits)) is not None:
                     key.realm.settle(start, cost)
@@ -256,19 +269,18 @@ class Client:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
         self._wire.halt()
 
-    async def _kept(self, request: Request, source: Source, since: float) -> Fetched | None:
-        keep = self._settings.cache.keep
-        if self._cache is None or keep == "none":
+    def _keeping_of(self, cache: Cache | None, policy: Policy) -> Keeping | None:
+        keep, now = self._settings.cache.keep, self._retries.now
+        if cache is None or keep == "none":
             return None
-        if keep != "forever" and source is not Source.KEPT_ONLY:
-            since = max(since, self._retries.now() - keep)
-        response = self._cache.find(request.key, since)
-        if response is None:
-            return None
-        rule = await self._rule(response)
-        self._tell(request, response, rule)
-        meant = kept_meaning(response, rule)
-        return Fetched(with_kept_address(response, request.url), 0, meant) if meant else None
+        if keep == "http":
+            policy = replace(policy, may_guess=self._settings.cache.heuristic)
+            return HttpCache(cache, policy, self._kept_meaning, now)
+        keep_s = ALWAYS if keep == "forever" else keep
+        return Facts(cache, keep_s, self._kept_meaning, now, label=policy.label)
+
+    async def _kept_meaning(self, response: Response) -> Meaning | None:
+        return kept_meaning(response, await self._rule(response))
 
     async def _rule(self, response: Response) -> Expect | None:
         """The rule that an answer falls under. A big body is decoded in a thread."""

@@ -40,6 +40,7 @@ class Asking:
     """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last.
 
     The `hop` is what is sent now, in that `realm`; `shown` is the credential that goes along, if it `is_signed`.
+    Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt.
     """
 
     request: Request
@@ -50,6 +51,9 @@ class Asking:
     deadline: Deadline = field(default_factory=Deadline)
     attempts: int = 0
     is_reused: bool = False
+    accepted: frozenset[int] = frozenset()
+    asked_at: float = 0.0
+    status: int | None = None
     start: Start = field(default_factory=lambda: Start(0.0))
     realm: Realm | None = None
     shown: Placed | None = None

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fetcher.job.cache import CacheSection as CacheSection
     from fetcher.job.fingerprints import fetch_fingerprint as fetch_fingerprint
     from fetcher.job.fingerprints import parse_fingerprint as parse_fingerprint
     from fetcher.job.load import LoadedJob as LoadedJob
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from fetcher.job.read import Dates as Dates
     from fetcher.job.read import Read as Read
     from fetcher.job.schema import job_schema as job_schema
-    from fetcher.job.sections import CacheSection as CacheSection
     from fetcher.job.sections import Fetch, Job, Limits, Retries
     from fetcher.job.write import Rotate as Rotate
     from fetcher.job.write import Write as Write
@@ -24,7 +24,8 @@ _HOMES = {
     **dict.fromkeys(("fetch_fingerprint", "parse_fingerprint"), "fingerprints"),
     **dict.fromkeys(("LoadedJob", "load_job"), "load"),
     "job_schema": "schema",
-    **dict.fromkeys(("Job", "Fetch", "Limits", "Retries", "CacheSection"), "sections"),
+    "CacheSection": "cache",
+    **dict.fromkeys(("Job", "Fetch", "Limits", "Retries"), "sections"),
     **dict.fromkeys(("Read", "Dates"), "read"),
     **dict.fromkeys(("Write", "Rotate"), "write"),
     "Parse": "parse",

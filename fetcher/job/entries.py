@@ -73,8 +73,8 @@ RatesText = Annotated[
 Cost = Annotated[int | Template, Kind(parse_cost, lambda: {"type": ["integer", "string"], "examples": [3, "{tokens}"]})]
 RealmName = Annotated[str, Kind(parse_realm, text_schema(r".{1,100}", "example-api"))]
 Keep = Annotated[
-    Literal["none", "forever"] | float,
-    Kind(parse_keep, lambda: {"type": "string", "examples": ["none", "forever", "1 day", "12 h"]}),
+    Literal["none", "http", "forever"] | float,
+    Kind(parse_keep, lambda: {"type": "string", "examples": ["none", "http", "forever", "1 day", "12 h"]}),
 ]
 JsonPath = Annotated[str, Kind(parse_json_path, lambda: {"type": "string", "examples": ["items[].readings[]", "data"]})]
 JsonBody = Annotated[dict[str, Any] | list[Any], Kind(parse_json_body, lambda: {"type": ["object", "array"]})]

@@ -11,6 +11,7 @@ from fetcher.job.annotate import AnnotateSection
 from fetcher.job.auth import Auth
 from fetcher.job.batch import Batch
 from fetcher.job.bodies import Bodies
+from fetcher.job.cache import CacheSection
 from fetcher.job.days import TimezoneText
 from fetcher.job.entries import (
     BaseUrl,
@@ -20,7 +21,6 @@ from fetcher.job.entries import (
     HostName,
     JobName,
     JsonPath,
-    Keep,
     QueryValue,
     RatesText,
     RealmName,
@@ -112,14 +112,6 @@ class Retries(Section):
         default=None,
         description="Longest time that a request may take over all its attempts and the waits between them, such as "
         "'10 min'; beyond it the next run asks again. Each page has its own. Left out: as long as its attempts take.",
-    )
-
-
-class CacheSection(Section):
-    """Whether answers are kept, so that nothing is asked for twice."""
-
-    keep: Keep = Field(
-        default="forever", description="How long an answer is used again: 'none', 'forever', or a time such as '1 day'."
     )
 
 

@@ -135,15 +135,15 @@ def parse_folder(value: object, folder: Path) -> Path:
 
 
 def parse_keep(value: object) -> float | str:
-    """How long an answer is kept: "none", "forever", or seconds."""
-    if value in ("none", "forever"):
+    """How long an answer is kept: "none", "forever", as long as "http" says, or seconds."""
+    if value in ("none", "forever", "http"):
         return str(value)
     try:
         seconds = parse_duration(value)
     except ValueError as error:
-        raise ValueError(f"expected 'none', 'forever' or a time such as '1 day', got {shown(value)}") from error
+        raise ValueError(f"expected 'none', 'http', 'forever' or a time such as '1 day', got {shown(value)}") from error
     if seconds <= 0:
-        raise ValueError(f"expected 'none', 'forever' or a time above zero, got {shown(value)}")
+        raise ValueError(f"expected 'none', 'http', 'forever' or a time above zero, got {shown(value)}")
     return seconds
 
 

@@ -29,11 +29,12 @@ def sleeps():
 
 @pytest.fixture
 def client_of(sleeps):
-    """`async with client_of(base_url, cache=..., **fetch section) as client`; it has its `tally` beside it."""
+    """`async with client_of(base_url, cache, keep, **fetch section) as client`; it has its `tally` beside it."""
 
     @asynccontextmanager
-    async def opened(base_url, cache=None, **section):
+    async def opened(base_url, cache=None, keep="forever", **section):
         section.setdefault("retries", {"attempts": 5, "first_wait": "1 ms"})
+        section["cache"] = {"keep": keep}
         settings = Fetch(base_url=base_url, url="/", **section)
         tally = Tally()
         retries = Retries(settings.retries, random.Random(0), time.time, sleeps)

@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from stat import S_IMODE
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import DiskFailed
-from fetcher.fetch.cache import Cache
+from fetcher.fetch.cache import Cache, Label, columns
 from fetcher.model import Response
 
 ALWAYS = float("-inf")
@@ -120,7 +121,7 @@ def test_answers_survive_the_death_of_the_process(path):
     program = f"""
 import asyncio, os, signal
 from pathlib import Path
-from fetcher.fetch.cache import Cache
+from fetcher.fetch.cache import Cache, Label, columns
 from fetcher.model import Response
 
 async def story():
@@ -145,41 +146,138 @@ async def enter(path):
         pass
 
 
-@pytest.mark.parametrize(
-    "content", [b"not a database, but long enough to look like one" * 50, b"SQLite format 3\0" + b"\xff" * 5000]
-)
-async def test_a_damaged_file_is_named_and_how_to_mend_it_told(path, content):
-    """The message says which file, and that nothing but requests is lost with it."""
-    path.write_bytes(content)
-    with pytest.raises(DiskFailed, match="delete it: answers are asked for again") as caught:
-        await enter(path)
-    assert str(path) in str(caught.value)
+def foreign(path):
+    """A database of another program."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE cookies (name TEXT)")
+
+
+def of_a_later_version(path):
+    """A cache that a later version has written."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA application_id = 0x66746368")
+        connection.execute("PRAGMA user_version = 99")
+
+
+def with_other_columns(path):
+    """A table of the same name that is about something else."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE answers (question TEXT, answer TEXT)")
+
+
+def garbage(path):
+    """Not a database, but long enough to look like one."""
+    path.write_bytes(b"not a database" * 500)
+
+
+def half_garbage(path):
+    """A database's first bytes, and then none."""
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+
+
+@pytest.mark.parametrize("spoil", [foreign, of_a_later_version, with_other_columns, garbage, half_garbage])
+async def test_a_file_that_is_no_cache_of_ours_is_set_aside(path, caplog, spoil):
+    """Nothing but requests is lost with it, so the run goes on; its bytes stay, and the log says where."""
+    spoil(path)
+    before = path.read_bytes()
+    async with Cache(path) as cache:
+        assert cache.find("key", ALWAYS) is None
+        await cache.put("key", ANSWER)
+        assert cache.find("key", ALWAYS) == kept(ANSWER)
+    assert path.with_name("cache.sqlite.set-aside").read_bytes() == before
+    assert "set aside as cache.sqlite.set-aside" in caplog.text
 
 
 @pytest.mark.parametrize("column", ["headers", "body"])
-async def test_a_damaged_answer_is_told_in_the_same_way(path, column):
-    """Damage that is only met when an answer is read ends the run with the same advice, not with a traceback."""
+async def test_a_damaged_answer_is_none(path, caplog, column):
+    """What cannot be read is asked for again, and replaced; the others stay."""
     async with Cache(path) as cache:
         await cache.put("key", ANSWER)
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"UPDATE answers SET {column} = x'00ff'")
-    connection.close()
+        await cache.put("sound", ANSWER)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE answers SET {column} = x'00ff' WHERE request_key = 'key'")
     async with Cache(path) as cache:
-        with pytest.raises(DiskFailed, match="delete it: answers are asked for again"):
-            cache.find("key", ALWAYS)
+        assert cache.find("key", ALWAYS) is None
+        assert "it is asked for again" in caplog.text
+        assert cache.find("sound", ALWAYS) == kept(ANSWER)
+        await cache.put("key", ANSWER)
+        assert cache.find("key", ALWAYS) == kept(ANSWER)
 
 
-async def test_damaged_pages_are_told_in_the_same_way(path):
-    """A file whose first page is whole and whose others are not."""
+@pytest.mark.parametrize("part", ["overwritten", "truncated"])
+async def test_damage_that_is_met_on_the_way_sets_the_file_aside(path, caplog, part):
+    """A file whose first page is whole and whose others are not: nothing it says is used, and what comes is kept."""
     async with Cache(path) as cache:
         for number in range(50):
             await cache.put(str(number), Response(200, (), os.urandom(4000), FETCHED_AT))
     content = path.read_bytes()
-    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
-    with pytest.raises(DiskFailed, match="delete it: answers are asked for again"):
+    path.write_bytes(content[:8192] if part == "truncated" else content[:4096] + b"\xff" * (len(content) - 4096))
+    async with Cache(path) as cache:
+        found = [cache.find(str(number), ALWAYS) for number in range(50)]
+        assert found == [None] * 50
+        await cache.put("new", ANSWER)
+        assert cache.find("new", ALWAYS) == kept(ANSWER)
+    assert "set aside" in caplog.text
+    async with Cache(path) as cache:
+        assert cache.find("new", ALWAYS) == kept(ANSWER)
+
+
+async def test_a_file_of_the_first_version_keeps_its_answers(path):
+    """The table gains columns; what was kept before is found, and may be replaced."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE answers (id INTEGER PRIMARY KEY, request_key TEXT NOT NULL UNIQUE, status INTEGER NOT NULL, "
+            "headers BLOB NOT NULL, body BLOB NOT NULL, fetched_at REAL NOT NULL)"
+        )
+        row = columns("key", ANSWER, (None, None), ("", "", 0.0))[:5]
+        connection.execute("INSERT INTO answers VALUES (1, ?, ?, ?, ?, ?)", row)
+    for _ in range(2):
         async with Cache(path) as cache:
-            for number in range(50):
-                cache.find(str(number), ALWAYS)
+            assert cache.find("key", ALWAYS) == kept(ANSWER)
+    assert not path.with_name("cache.sqlite.set-aside").exists()
+
+
+class Clock:
+    """Goes on by a second each time that it is read."""
+
+    def __init__(self):
+        self.at = FETCHED_AT
+
+    def __call__(self):
+        self.at += 1.0
+        return self.at
+
+
+def random_answer(size=50_000):
+    return Response(200, (), os.urandom(size), FETCHED_AT)
+
+
+async def test_what_was_used_longest_ago_makes_room(path):
+    """Within the limit after each put; what is found stays longer than what is not."""
+    async with Cache(path, 1_000_000, now=Clock()) as cache:
+        for number in range(60):
+            await cache.put(str(number), random_answer())
+            assert cache.find("0", ALWAYS)
+            with closing(sqlite3.connect(path)) as reader:
+                assert reader.execute("SELECT SUM(LENGTH(body)) FROM answers").fetchone()[0] <= 1_000_000
+        left = [number for number in range(60) if cache.find(str(number), ALWAYS)]
+    assert left[0] == 0
+    assert left[1:] == list(range(60 - len(left) + 1, 60))
+    assert len(left) >= 17
+
+
+async def test_no_answer_goes_that_an_unfinished_row_needs(path, caplog):
+    """However old it is, and though the limit is broken by that; once its row is settled it is like any other."""
+    unfinished = {f"row {number}" for number in range(30)}
+    async with Cache(path, 1_000_000, lambda keys: unfinished & set(keys), now=Clock()) as cache:
+        for number in range(60):
+            await cache.put(str(number), random_answer(), Label("GET", f"row {number}"))
+        assert all(cache.find(str(number), ALWAYS) for number in range(30))
+        assert caplog.text.count("rows that are not done need all of it") == 1
+        unfinished.clear()
+        await cache.put("last", random_answer())
+        assert not cache.find("0", ALWAYS)
+        assert cache.find("last", ALWAYS)
 
 
 async def test_a_folder_that_is_not_there_is_a_disk_error(tmp_path):

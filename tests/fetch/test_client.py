@@ -8,7 +8,7 @@ import pytest
 
 from fetcher.errors import ApiDown, GaveUp, NotKept, Parked
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Source
+from fetcher.fetch.sources import Source
 from fetcher.fetch.windows import CATCH_UP
 from fetcher.model import Request
 from fetcher.testing.air_temperature import day_body

@@ -6,10 +6,10 @@ import pytest
 
 from fetcher.errors import CredentialRefused, GaveUp, Refused, Stopped
 from fetcher.fetch.cache import Cache
-from fetcher.fetch.client import Source
 from fetcher.fetch.expectations import Meaning, kept_meaning, meaning, rule_for
 from fetcher.fetch.hints import Hints
 from fetcher.fetch.retries import AttemptFailed
+from fetcher.fetch.sources import Source
 from fetcher.job.expect import Expect
 from fetcher.model import Request, Response
 

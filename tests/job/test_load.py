@@ -126,7 +126,7 @@ def test_a_single_rate_needs_no_list(load):
         ('fetch.timeout="0 s"', "expected a time from 1 ms to 1 day, got '0 s'"),
         ("fetch.timeout=30", 'write "30 s" if that is what you mean'),
         ('fetch.max_body="0 B"', "expected a size from 1 B to 16 GB, got '0 B'"),
-        ('fetch.cache.keep="always"', "expected 'none', 'forever' or a time such as '1 day', got 'always'"),
+        ('fetch.cache.keep="always"', "expected 'none', 'http', 'forever' or a time such as '1 day', got 'always'"),
         ('fetch.cache.keep="0 s"', "or a time above zero"),
         ('fetch.base_url="https://x.org/?a=b"', "goes into fetch.query"),
         ('fetch.base_url="https://x.org:99999"', "got 'https://x.org:99999'"),

@@ -1,0 +1,28 @@
+"""Which kept answers a request that changes something puts out of date (RFC 9111 section 4.4). Pure."""
+
+from urllib.parse import urljoin, urlsplit
+
+from fetcher.fetch.stored import target_of
+from fetcher.model import Request, Response
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"})
+"""They change nothing; a method that is not known may (RFC 9110 section 9.2.1, and the registry of methods)."""
+
+
+def changed_targets(request: Request, response: Response) -> list[str]:
+    """The targets that are out of date: the request's own, and those of its origin that the answer names.
+
+    An error says that nothing has changed.
+    """
+    if request.method in SAFE or not 200 <= response.status < 400:
+        return []
+    named = [response.header("Location"), response.header("Content-Location")]
+    urls = [request.url, *(urljoin(request.url, name) for name in named if name)]
+    origin = origin_of(request.url)
+    return list(dict.fromkeys(target_of(Request("GET", url)) for url in urls if origin_of(url) == origin))
+
+
+def origin_of(url: str) -> tuple[str, str]:
+    """Scheme and authority."""
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()

@@ -1,0 +1,88 @@
+"""The client without a job: its example runs, and what it is told by name holds."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+from fetcher.errors import GaveUp, Refused, Unknown
+from fetcher.fetch import Client
+from fetcher.testing.server import Server, ServerOptions
+from tests.fetch.origin import Clock, Say, opened, origin_at
+
+DOCS = Path(__file__).parents[2] / "docs"
+FRESH = Say({"Cache-Control": "max-age=100"})
+
+
+async def test_the_example_of_the_docs_runs(tmp_path, monkeypatch, capsys):
+    """As it is printed, twice, against the built-in API."""
+    (source,) = re.findall(r"^```python\n(.*?)^```", (DOCS / "client.md").read_text(), re.MULTILINE | re.DOTALL)
+    names: dict = {"__name__": "example"}
+    exec(compile(source, "docs/client.md", "exec"), names)
+    monkeypatch.chdir(tmp_path)
+    async with Server(ServerOptions(limit=None, faults=False)) as server:
+        await names["main"](server.url)
+        await names["main"](server.url)
+        assert server.stats()["by_status"]["200"] >= 7
+    first, failed, counts, *again = capsys.readouterr().out.splitlines()
+    assert first == f"{7 * 24} items"
+    assert failed.startswith("no answer: HTTP 403")
+    assert counts.startswith("8 requests")
+    assert again[0] == first
+    assert b"Bearer secret" not in (tmp_path / "answers.sqlite").read_bytes()
+
+
+async def test_what_is_accepted_is_an_answer(tmp_path):
+    """The others are errors: asked once where asking again will not help."""
+    async with origin_at(Clock()) as (origin, url), opened(url, tmp_path / "c", origin.clock, accept=[404]) as client:
+        origin.says = [Say(status=404, body="none"), Say(status=410, body="gone")]
+        assert (await client.get("/a")).status == 404
+        with pytest.raises(Refused, match="HTTP 410 gone"):
+            await client.get("/b")
+
+
+async def test_a_rate_holds_for_all_calls_and_hits_are_free(tmp_path):
+    """Forty kept answers within a rate of one an hour; the next request waits for its hour."""
+    async with origin_at(Clock()) as (origin, url), opened(url, tmp_path / "c", origin.clock, rate="1/h") as client:
+        origin.says = [FRESH]
+        for _ in range(40):
+            assert (await client.get("/a")).body == b"one"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.get("/b"), 0.05)
+        assert len(origin.asked) == 1
+
+
+async def test_without_a_cache_everything_is_asked(tmp_path):
+    """No file, no hit."""
+    async with origin_at(Clock()) as (origin, url), Client(url) as client:
+        origin.says = [FRESH, FRESH]
+        assert [(await client.get("/a")).attempts for _ in range(2)] == [1, 1]
+
+
+async def test_a_post_whose_answer_is_lost_is_not_repeated(tmp_path):
+    """Its fate is the server's to know."""
+    async with origin_at(Clock()) as (origin, url), Client(url, retries={"attempts": 3}) as client:
+        origin.says = [Say(fault="drop")]
+        with pytest.raises(Unknown, match="only the server knows"):
+            await client.request("POST", "/a", body=b"{}")
+        assert len(origin.asked) == 1
+
+
+async def test_headers_of_the_client_go_with_each_request_and_those_of_a_call_above_them(tmp_path):
+    """By name, whatever the case."""
+    async with origin_at(Clock()) as (origin, url), Client(url, headers={"X-A": "1", "X-B": "1"}) as client:
+        origin.says = [FRESH, FRESH]
+        await client.get("/a", {"q": ["x y", 2]}, {"x-b": "2"})
+        line, sent = origin.asked[0]
+        assert line == "GET /a?q=x+y&q=2 HTTP/1.1"
+        assert (sent["x-a"], sent["x-b"]) == ("1", "2")
+
+
+async def test_a_server_that_stays_ill_is_given_up(tmp_path):
+    """After as many attempts as it was told."""
+    retries = {"attempts": 3, "first_wait": "1 ms"}
+    async with origin_at(Clock()) as (origin, url), Client(url, retries=retries) as client:
+        origin.says = [Say(status=503)] * 3
+        with pytest.raises(GaveUp, match="3 attempts"):
+            await client.get("/a")
