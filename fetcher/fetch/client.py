@@ -52,7 +52,7 @@ class Client:
     `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange, `witness` of every answer
     before it is judged. `realms` are open, and shared with others, one for each of several keys; without them the
     client has its own. `secrets` are masked in answers, and sent to no stranger; `check` says which addresses strangers
-    may have.
+    may have. Where a credential is refused nothing more is sent, unless `ends_refused` is false.
     """
 
     def __init__(  # noqa: PLR0913  (what a client is made of)
@@ -68,12 +68,14 @@ class Client:
         secrets: Collection[str] = (),
         check: Callable[[str], None] = check_public,
         policy: Policy = PLAIN,
+        ends_refused: bool = True,
     ) -> None:
         self._settings = settings
         self._retries = retries
         self._tally = tally
         self._log = log
         self._witness = witness
+        self._ends_refused = ends_refused
         self._masks = Masks(secrets)
         self._homes = homes_of(settings.base_url, settings.allowed_hosts)
         self._keys = Keys(self._made_keys(realms))
@@ -177,7 +179,8 @@ class Client:
                 if not asking.hop.is_home:  # a stranger, who was shown none
                     raise GaveUp(f"HTTP {response.status}: {response.url} wants a credential") from refusal
                 if not (key.tokens and may_renew):
-                    self.halt()  # whoever comes next would be refused, too
+                    if self._ends_refused:
+                        self.halt()  # whoever comes next would be refused, too
                     raise
                 may_renew = False
                 await key.tokens.renewed(asking.shown)

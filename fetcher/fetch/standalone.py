@@ -115,6 +115,7 @@ class Client:
                 self.tally,
                 realms=[realm],
                 policy=self._policy,
+                ends_refused=False,
             )
             self._inner = await stack.enter_async_context(inner)
             self._stack = stack.pop_all()

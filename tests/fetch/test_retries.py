@@ -278,7 +278,7 @@ SENT_ONCE = [
     (500, Hints(should_retry=True), AttemptFailed, "HTTP 500"),
     (404, Hints(), Refused, "HTTP 404"),
     (404, Hints(should_retry=False), Refused, "HTTP 404"),
-    (401, Hints(), GaveUp, "HTTP 401"),
+    (401, Hints(), CredentialRefused, "HTTP 401"),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fetcher.errors import GaveUp, NotKept, RowError
+from fetcher.errors import CredentialRefused, GaveUp, NotKept, RowError
 from fetcher.fetch.http_dates import as_http_date
 from tests.fetch.origin import BEGAN, Say, Step, asked, kept, told
 
@@ -456,7 +456,7 @@ REUSING = [
             Step(NO_ANSWER, at=5, body="one", has={"Age": "5"}),
             Step(Say(status=503), at=6, body="one"),
             Step(Say(status=404), at=7, raises=RowError),
-            Step(Say(status=401), at=7, raises=RowError),
+            Step(Say(status=401), at=7, raises=CredentialRefused),
             Step(NO_ANSWER, at=11, raises=GaveUp),
         ],
     ),
