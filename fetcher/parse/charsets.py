@@ -36,6 +36,11 @@ def is_utf8(body: bytes, content_type: str, encoding: str) -> bool:
     return not encoding and not has_other_mark and _label(content_type) in ("", "utf-8")
 
 
+def names_charset(content_type: str) -> bool:
+    """Whether a Content-Type says what the charset is."""
+    return bool(_label(content_type))
+
+
 def text_of(body: bytes, content_type: str = "", encoding: str = "") -> str:
     """The text in a body. Raises `Quarantined` where it is not in the charset that the rule above finds."""
     for mark, name in _MARKS:

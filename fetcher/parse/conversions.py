@@ -39,8 +39,8 @@ def to_int(value: object) -> int:
             pass
         case int():
             return value
-        case Exact() if Decimal(value.text) == int(value):
-            return int(value)
+        case Exact() if math.isfinite(value) and value.is_integer() and not Decimal(value.text) % 1:
+            return int(Decimal(value.text))
         case float() if value.is_integer() and abs(value) < _MOST_EXACT:
             return int(value)
         case str():

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fetcher.errors import Quarantined
+from fetcher.parse.paths import kind_named
 
 PROJECTIONS = frozenset({"projection", "filter_projection", "value_projection"})
 _STEP = re.compile(r"\.?(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)?", re.ASCII)
@@ -47,7 +48,7 @@ def explode(key: str, path: str, answer: object) -> Iterator[Node]:
         for position, value in enumerate(found):
             yield Node(value, position, root)
     elif found is not None:
-        raise Quarantined(f"{key} finds a {type(found).__name__}, expected a list of records")
+        raise Quarantined(f"{key} finds {kind_named(found)}, expected a list of records")
 
 
 def simply_found(path: str, answer: object) -> list[object] | None:
@@ -134,8 +135,8 @@ def _elements(tree: Tree, value: object, element: Node) -> Iterator[Node]:
         found = _value({**tree, "children": [left, {"type": "identity", "children": []}, tree["children"][2]]}, value)
     else:
         found = _value(left, value)
-    if tree["type"] == "value_projection" and isinstance(found, dict):
-        found = list(found.values())
+    if tree["type"] == "value_projection":
+        found = list(found.values()) if isinstance(found, dict) else []
     for position, inner in enumerate(found if isinstance(found, list) else ()):
         yield Node(inner, position, element)
 

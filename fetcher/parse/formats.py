@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from fetcher.errors import Quarantined
-from fetcher.parse.charsets import is_utf8, media_type, text_of
+from fetcher.parse.charsets import is_utf8, media_type, names_charset, text_of
 from fetcher.parse.exact import Exact
 from fetcher.parse.markup import Xml, document_of
 from fetcher.parse.repeats import refuse_repeated_keys
@@ -52,7 +52,7 @@ def decoded(how: Format, body: bytes, content_type: str) -> object:
         case "csv":
             return table_of(how.csv, text_of(body, content_type, how.encoding))
         case "xml":
-            known = not is_utf8(body, content_type, how.encoding)
+            known = names_charset(content_type) or not is_utf8(body, content_type, how.encoding)
             whole = _utf8(how, body, content_type) if known else body
             return document_of(how.xml, whole, "utf-8" if known else "", how.lists)
         case "text":

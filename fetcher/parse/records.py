@@ -14,7 +14,7 @@ from fetcher.parse.exploding import simply_found
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.lines import Lines, checked
 from fetcher.parse.pages import PagePaths, page_facts
-from fetcher.parse.paths import search
+from fetcher.parse.paths import kind_named, search
 from fetcher.parse.shapes import Shape, shaped
 from fetcher.parse.unpacking import Packing, unpacked
 
@@ -138,7 +138,7 @@ def _named(found: object, into: str, member: str) -> object:
     def named() -> Iterator[Mapping[str, object]]:
         for record in found:
             if not isinstance(record, Mapping):
-                raise Quarantined(f"a record of '{member}' is a {type(record).__name__}, expected a dict")
+                raise Quarantined(f"a record of '{member}' is {kind_named(record)}, expected a dict")
             yield {**record, into: member}
 
     return named()

@@ -13,6 +13,7 @@ from fetcher.parse.exact import Exact
 from fetcher.parse.exploding import Node, explode
 from fetcher.parse.filling import Fill, filled
 from fetcher.parse.layouts import from_columns, from_keyed, from_rows
+from fetcher.parse.paths import kind_named
 from fetcher.parse.sources import Field, Within, given_by
 
 Of = bool | tuple[str, ...]
@@ -78,7 +79,7 @@ def shaped(shape: Shape, answer: object, row: Mapping[str, Value]) -> Iterator[d
 
 def _fields(shape: Shape, node: Node, row: Mapping[str, Value], number: int) -> dict[str, object]:
     if not isinstance(node.value, Mapping) and (shape.keeps_others or not shape.fields):
-        raise Quarantined(f"record {number} is a {type(node.value).__name__}, expected a dict")
+        raise Quarantined(f"record {number} is {kind_named(node.value)}, expected a dict")
     record: dict[str, object] = {}
     if isinstance(node.value, Mapping) and (shape.keeps_others or not shape.fields):
         moved = _moved(shape)
