@@ -19,7 +19,9 @@ cells = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 def test_cells_read_back_as_they_were_written(rows, delimiter, line_end):
     """Delimiters, quotes and line breaks within cells among them."""
     written = io.StringIO(newline="")
-    csv.writer(written, delimiter=delimiter, lineterminator=line_end).writerows([["a", "b"], *rows])
+    csv.writer(written, delimiter=delimiter, lineterminator=line_end, quoting=csv.QUOTE_ALL).writerows(
+        [["a", "b"], *rows]
+    )
     found = table_of(Csv(delimiter=delimiter, comment="#"), written.getvalue().replace("#", "_"))
     assert found == [{name: cell.replace("#", "_") for name, cell in zip("ab", row, strict=True)} for row in rows]
 
