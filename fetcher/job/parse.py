@@ -164,7 +164,7 @@ class Parse(ShapeSection):
             from lxml import etree
 
             try:
-                etree.XPath(xml.elements, namespaces=xml.namespaces or None)
+                etree.XPath(xml.elements, namespaces=xml.namespaces or None)(etree.Element("any"))
             except etree.XPathError as error:
                 raise ValueError(f"elements is no XPath: {error}") from error
         return xml
