@@ -46,8 +46,9 @@ def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]
     for body in ("json", "form", "multipart", "text"):
         entries += _leaves(fetch.get(body), ("fetch", body))
     entries += _leaves(_table(fetch, "graphql").get("variables"), ("fetch", "graphql", "variables"))
-    fields = _table(_table(tree, "parse"), "fields")
-    entries += [(("parse", "fields", key), value) for key, value in fields.items() if has_slot(value)]
+    for place, shape in _shapes(tree):
+        fields = _table(shape, "fields")
+        entries += [((*place, "fields", key), value) for key, value in fields.items() if has_slot(value)]
     for path, value in entries:
         if isinstance(value, Template):
             yield path, value
@@ -56,6 +57,14 @@ def _templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]
                 yield path, Template.parse(value)
             except ValueError:
                 continue
+
+
+def _shapes(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:
+    """Each section that says how records are shaped, under its path."""
+    yield ("parse",), _table(tree, "parse")
+    tables = _table(_table(tree, "write"), "tables")
+    for name in tables:
+        yield ("write", "tables", name), _table(tables, name)
 
 
 def _leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from fetcher.errors import Quarantined
-from fetcher.parse.drift import Watch
 from fetcher.parse.exact import plain
 from fetcher.parse.paths import kind_named
 
@@ -24,10 +23,9 @@ class Lines:
     what all its fields say, where none are named.
     """
 
-    def __init__(self, key: tuple[str, ...], table: str = "", watch: Watch | None = None) -> None:
+    def __init__(self, key: tuple[str, ...], table: str = "") -> None:
         self._key = key
         self._table = table
-        self._watch = watch
         self._encoder = msgspec.json.Encoder(enc_hook=plain)
         self.lines, self.keys, self.records = bytearray(), bytearray(), 0
 
@@ -35,9 +33,6 @@ class Lines:
         """Take records. Raises `Quarantined` for what is none, and for what JSON cannot hold."""
         left: Iterator[object] = iter(checked(found))
         while chunk := list(islice(left, CHUNK_RECORDS)):
-            if self._watch:
-                for number, record in enumerate(chunk, self.records + 1):
-                    self._watch.look(record, number)
             self.lines += _chunk_lines(self._encoder, chunk, self.records)
             if self._key or self._table:
                 numbered = enumerate(chunk, self.records + 1)

@@ -80,15 +80,19 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_ty
     whatever that function raises.
     """
     watch = Watch(parsing.expected) if parsing.expected else None
-    main, sides = Lines(parsing.key, watch=watch), [Lines(shape.key, name) for name, shape in parsing.tables]
+    main, sides = Lines(parsing.key), [Lines(shape.key, name) for name, shape in parsing.tables]
     answer = None
     for name, part in unpacked(parsing.packing, body):
         if not parsing.function or parsing.pages or sides:
             answer = decoded(parsing.format, part, content_type if parsing.packing.kind == "none" else "")
-        found = _named(_found(parsing, part, values, answer), parsing.member_into, name)
-        main.add(parsing.annotate(checked(found)) if parsing.annotate else found)
-        for side, (_, shape) in zip(sides, parsing.tables, strict=True):
-            side.add(_shaped(shape, answer, values))
+        found = checked(_named(_found(parsing, part, values, answer), parsing.member_into, name))
+        found = watch.over(found) if watch else found
+        main.add(parsing.annotate(found) if parsing.annotate else found)
+        for side, (table, shape) in zip(sides, parsing.tables, strict=True):
+            try:
+                side.add(_shaped(shape, answer, values))
+            except Quarantined as error:
+                raise Quarantined(f"table '{table}': {error}") from error
     return Parsed(
         bytes(main.lines),
         main.records,
@@ -98,7 +102,7 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_ty
             TableLines(name, bytes(side.lines), side.records, bytes(side.keys))
             for side, (name, _) in zip(sides, parsing.tables, strict=True)
         ),
-        watch.end(main.records) if watch else {},
+        watch.end() if watch else {},
     )
 
 

@@ -179,7 +179,7 @@ def _typed(shape: Shape) -> Clean:
                 continue
             try:
                 record[name] = convert(value)
-            except ValueError as error:
+            except (ValueError, ArithmeticError) as error:
                 shown = value.text if isinstance(value, Exact) else value
                 raise Quarantined(f"record {number}.{name} is {shown!r:.100}: {error}") from error
 

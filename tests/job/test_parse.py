@@ -8,6 +8,7 @@ import pytest
 
 from fetcher.job import parse_fingerprint
 from fetcher.job.fields import Way, parse_source, parse_way
+from fetcher.job.shapes import ShapeSection
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.markup import Xml
 from fetcher.parse.tabular import Csv
@@ -182,3 +183,13 @@ def test_a_new_secret_in_a_field_is_no_new_parser(load):
     field = (RECORDS, f"{RECORDS}\nfields.a = '${{secret:S}} {{date}}'")
     first, second = (load(field, environ={"S": value}) for value in ("abc", "def"))
     assert parse_fingerprint(first) == parse_fingerprint(second)
+
+
+def test_tables_beside_the_main_one_have_the_same_keys(load):
+    """Told to a worker by their names, with their keys, and the lists that their paths take for such."""
+    job = load((RECORDS, 'format = "xml"'))
+    stations = ShapeSection(records="all.station[]", fields={"id": '"@id"'})
+    told = parsing_of(job.parse, ("id",), None, {"stations": (stations, ("id",))})
+    ((name, shape),) = told.tables
+    assert (name, shape.records, shape.key, shape.fields[0].name) == ("stations", "all.station[]", ("id",), "id")
+    assert told.format.lists == {"station"}

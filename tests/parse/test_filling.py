@@ -60,6 +60,16 @@ def test_points_that_do_not_count_are_an_error(points, last, reason):
         records(FILL, {"periods": [{"last": last, "points": [{"n": n} for n in points]}]})
 
 
+@pytest.mark.parametrize(("start", "step"), [("2024-01-31", "P1M"), ("9999-12-31", "P1D"), ("9999-01-01", "P1Y")])
+def test_a_time_that_the_calendar_has_not_is_an_error(start, step):
+    """The 31st of February, the year 10000."""
+    period = {"start": start, "end": "9999-12-31T23:00Z", "step": step, "points": [{"n": 1}, {"n": 2}]}
+    with pytest.raises(
+        Quarantined, match=r"^parse\.fill: (1 steps after .* is no time|point 2 is behind|.* points are)"
+    ):
+        records(TIMED, {"periods": [period]})
+
+
 @pytest.mark.parametrize(("step", "start"), [("1 h", "2024-01-01"), ("PT0S", "2024-01-01"), ("PT1H", "soon")])
 def test_times_that_cannot_be_read_are_an_error(step, start):
     """Never a guess, and never a step of nothing."""

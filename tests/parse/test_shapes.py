@@ -181,7 +181,7 @@ def test_records_of_side_tables_are_told_apart_by_their_key():
     assert len({*keys(keyed, {"id": 1, "b": 1}, {"id": 1, "b": 2})}) == 1
     assert keys(whole, {"id": 1}) != keys(whole, {"id": 1}, table="u")
     assert keys(keyed, {"id": 1}) != keys(keyed, {"id": 1}, table="u")
-    with pytest.raises(Quarantined, match=r"^record 1 has no 'id', which write\.tables\.t\.key names"):
+    with pytest.raises(Quarantined, match=r"^table 't': record 1 has no 'id', which write\.tables\.t\.key names"):
         keys(keyed, {"id": None})
 
 
