@@ -16,9 +16,9 @@ LATIN = "text/plain; charset=ISO-8859-1"
 
 @given(st.text(), st.sampled_from(["utf-8-sig", "utf-16", "utf-32"]))
 def test_c07_a_byte_order_mark_decides(text, charset):
-    """Whatever the header and the job say."""
+    """Whatever the header and the job say. UTF-16 that begins with a NUL is the one thing that looks like UTF-32."""
     body = text.encode(charset)
-    if body:
+    if body and not text.startswith("\0"):
         assert text_of(body, LATIN, "cp1251") == text
 
 
