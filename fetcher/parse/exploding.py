@@ -34,6 +34,9 @@ def explode(key: str, path: str, answer: object) -> Iterator[Node]:
     be applied, or finds neither list, object nor nothing.
     """
     tree, root = _tree(path), Node(answer)
+    if (simply := _simply_traced(path, root)) is not None:
+        yield from simply
+        return
     try:
         if _is_many(tree):
             yield from _traced(tree, answer, root)
@@ -73,6 +76,27 @@ def simply_found(path: str, answer: object) -> list[object] | None:
         here = found
         if not all(type(value) is dict for value in here):
             return None
+    return here
+
+
+def _simply_traced(path: str, root: Node) -> list[Node] | None:
+    """The same as nodes, as `explode` gives them."""
+    steps = _steps(path)
+    if steps is None:
+        return None
+    here = [root]
+    for names in steps:
+        found: list[Node] = []
+        for node in here:
+            value = node.value
+            for name in names:
+                if type(value) is not dict:
+                    return None
+                value = value.get(name)
+            if type(value) is not list or not all(type(inner) is dict for inner in value):
+                return None
+            found += [Node(inner, position, node) for position, inner in enumerate(value)]
+        here = found
     return here
 
 
