@@ -1,6 +1,6 @@
 """From a body to what it says, by the format that the job names."""
 
-import base64
+import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ def decoded(how: Format, body: bytes, content_type: str) -> object:
         case "text":
             return list(_text(how, text_of(body, content_type, how.encoding)))
         case "bytes":
-            return [{"bytes": base64.b64encode(body).decode()}]
+            return [{"bytes": binascii.b2a_base64(body, newline=False).decode()}]
 
 
 def _json(how: Format, body: bytes, content_type: str) -> object:

@@ -1,7 +1,5 @@
 """A key that an object of an answer has twice: readers keep the one or the other, so neither can be trusted."""
 
-import json
-
 import msgspec
 
 from fetcher.errors import Quarantined
@@ -19,6 +17,8 @@ def refuse_repeated_keys(body: bytes, answer: object, is_lines: bool = False) ->
     """
     if body.count(b":") == _ENCODER.encode(answer).count(b":") and _HIDDEN_COLON not in body:
         return
+    import json  # a worker's start waits for what is imported above
+
     for number, document in enumerate(body.splitlines() if is_lines else [body], 1):
         if not document.strip():
             continue

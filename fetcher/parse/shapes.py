@@ -1,6 +1,5 @@
 """How what an answer holds becomes the records of one table: where they are, their fields, and what values become."""
 
-import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -117,6 +116,8 @@ def _cleaning(shape: Shape) -> tuple[Clean, ...]:
     """What is done to each record, in this order. A missing value is looked for before types are, and after."""
     steps: list[Clean] = []
     if shape.unescape:
+        import html  # a worker's start waits for what is imported above
+
         steps.append(_on_text(shape.unescape, html.unescape))
     if shape.trim:
         steps.append(_on_text(shape.trim, str.strip))
