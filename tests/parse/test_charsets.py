@@ -41,6 +41,7 @@ def test_c07_utf8_is_read_as_utf8_under_a_wrong_label(text):
         ("привет".encode("koi8-r"), 'text/plain; Charset="koi8-r"', "", "привет"),
         ("ab".encode("utf-16-le"), "text/plain; charset=utf-16le", "", "ab"),
         (b"ab", "text/plain; boundary=charset", "", "ab"),
+        ("é".encode(), "text/plain; charset=utf8mb4", "", "é"),
     ],
 )
 def test_c07_the_charset_that_is_named_is_obeyed(body, content_type, encoding, text):
@@ -53,11 +54,11 @@ def test_c07_the_charset_that_is_named_is_obeyed(body, content_type, encoding, t
 @pytest.mark.parametrize(
     ("body", "content_type", "reason"),
     [
-        (b"ab\xff", "", r"is not UTF-8 \(no charset is named\) at byte 2"),
+        (b"ab\xff", "", r"is not UTF-8 \(no known charset is named\) at byte 2"),
         (b"\xef\xbb\xbfab\xff", "", r"is not UTF-8 \(its byte order mark says so\) at byte 2"),
         (b"\x81", LATIN, r"is not CP1252 \(the Content-Type says so\) at byte 0"),
         (b"\xff\xfea", "", r"is not UTF-16-LE \(its byte order mark says so\)"),
-        (b"ab", "text/plain; charset=martian", "names the unknown charset 'martian'; parse.encoding can name"),
+        (b"\xff", "text/plain; charset=martian", r"is not UTF-8 \(no known charset is named\)"),
     ],
 )
 def test_c07_bytes_that_do_not_fit_are_an_error(body, content_type, reason):
