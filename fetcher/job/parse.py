@@ -1,11 +1,11 @@
 """`[parse]`: how an answer becomes records."""
 
-import codecs
 import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
+from fetcher.job.charsets import charset_of
 from fetcher.job.entries import Function
 from fetcher.job.fields import Column, Pattern
 from fetcher.job.kinds import Kind, whole_number
@@ -31,13 +31,10 @@ def _quote(value: object) -> str:
 
 def _encoding(value: object) -> str:
     try:
-        return codecs.lookup(value).name if isinstance(value, str) else _no_encoding(value)
-    except LookupError:
-        return _no_encoding(value)
-
-
-def _no_encoding(value: object) -> str:
-    raise ValueError(f"expected a charset such as 'utf-8', 'windows-1252' or 'shift_jis', got {shown(value)}")
+        return charset_of(str(value))
+    except ValueError as error:
+        expected = "expected a charset such as 'utf-8', 'windows-1252' or 'shift_jis'"
+        raise ValueError(f"{expected}, got {shown(value)}") from error
 
 
 def _kind(value: object) -> str:
@@ -164,7 +161,7 @@ class Parse(ShapeSection):
             from lxml import etree
 
             try:
-                etree.XPath(xml.elements, namespaces=xml.namespaces or None)
+                etree.XPath(xml.elements, namespaces=xml.namespaces or None)(etree.Element("any"))
             except etree.XPathError as error:
                 raise ValueError(f"elements is no XPath: {error}") from error
         return xml

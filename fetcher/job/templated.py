@@ -18,12 +18,10 @@ def templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]:
     for body in ("json", "form", "multipart", "text"):
         entries += _leaves(fetch.get(body), ("fetch", body))
     entries += _leaves(table_at(fetch, "graphql").get("variables"), ("fetch", "graphql", "variables"))
-    fields = table_at(table_at(tree, "parse"), "fields")
-    entries += [
-        (("parse", "fields", key), value)
-        for key, value in fields.items()
-        if isinstance(value, Template) or has_slot(value)
-    ]
+    for place, shape in _shapes(tree):
+        fields = table_at(shape, "fields").items()
+        told = [(key, value) for key, value in fields if isinstance(value, Template) or has_slot(value)]
+        entries += [((*place, "fields", key), value) for key, value in told]
     for path, value in entries:
         if isinstance(value, Template):
             yield path, value
@@ -32,6 +30,14 @@ def templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]:
                 yield path, Template.parse(value)
             except ValueError:
                 continue
+
+
+def _shapes(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:
+    """Each section that says how records are shaped, under its path."""
+    yield ("parse",), table_at(tree, "parse")
+    tables = table_at(table_at(tree, "write"), "tables")
+    for name in tables:
+        yield ("write", "tables", name), table_at(tables, name)
 
 
 def _leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:

@@ -8,9 +8,11 @@ ASCII are read as Windows-1252, which has more characters and is what is meant.
 
 import codecs
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 from fetcher.errors import Quarantined
+from fetcher.job.charsets import charset_of
 
 # The four-byte marks first: UTF-32's begins like UTF-16's.
 _MARKS = (
@@ -36,6 +38,11 @@ def is_utf8(body: bytes, content_type: str, encoding: str) -> bool:
     return not encoding and not has_other_mark and _label(content_type) in ("", "utf-8")
 
 
+def names_charset(content_type: str) -> bool:
+    """Whether a Content-Type says what the charset is."""
+    return bool(_label(content_type))
+
+
 def text_of(body: bytes, content_type: str = "", encoding: str = "") -> str:
     """The text in a body. Raises `Quarantined` where it is not in the charset that the rule above finds."""
     for mark, name in _MARKS:
@@ -45,7 +52,7 @@ def text_of(body: bytes, content_type: str = "", encoding: str = "") -> str:
         return _decoded(body, encoding, "parse.encoding says so")
     label = _label(content_type)
     if not label:
-        return _decoded(body, "utf-8", "no charset is named")
+        return _decoded(body, "utf-8", "no known charset is named")
     if label.startswith(_ONE_BYTE):
         try:
             return body.decode()
@@ -56,16 +63,11 @@ def text_of(body: bytes, content_type: str = "", encoding: str = "") -> str:
 
 @lru_cache
 def _label(content_type: str) -> str:
-    """Python's name of the charset in a Content-Type; nothing where there is none."""
+    """Python's name of the charset in a Content-Type; nothing where there is none, or none that anybody knows."""
     named = _CHARSET.search(content_type)
-    if named is None:
-        return ""
-    try:
-        found = codecs.lookup(named[1])
-    except LookupError as error:
-        hint = "parse.encoding can name the right one"
-        raise Quarantined(f"the Content-Type names the unknown charset '{named[1]}'; {hint}") from error
-    return found.name
+    with suppress(ValueError):
+        return charset_of(named[1]) if named else ""
+    return ""
 
 
 def _decoded(body: bytes, name: str, because: str) -> str:

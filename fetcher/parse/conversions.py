@@ -39,8 +39,8 @@ def to_int(value: object) -> int:
             pass
         case int():
             return value
-        case Exact() if Decimal(value.text) == int(value):
-            return int(value)
+        case Exact() if (number := Decimal(value.text)) == number.to_integral_value():
+            return int(number)
         case float() if value.is_integer() and abs(value) < _MOST_EXACT:
             return int(value)
         case str():
@@ -127,7 +127,10 @@ def to_epoch(value: object, per_s: int) -> int | msgspec.Raw:
 def moment(value: object) -> datetime:
     """The moment that an ISO 8601 text names. Raises `ValueError` for anything else."""
     told = _parsed(value)
-    return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
+    try:
+        return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError("expected a time between the years 1 and 9999") from error
 
 
 def iso_text(told: datetime, least_digits: int = 0) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -45,9 +45,16 @@ class Watch:
         self._expected = expected
         self._types = dict(expected.types)
         self.drift: Counter[str] = Counter()
+        self._records = 0
 
-    def look(self, record: object, number: int) -> None:
-        """Take note of one record. Raises `Quarantined` where it cannot be accepted."""
+    def over(self, records: Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+        """The records, each looked at. Raises `Quarantined` at one that cannot be accepted."""
+        for record in records:
+            self._records += 1
+            self._look(record, self._records)
+            yield record
+
+    def _look(self, record: object, number: int) -> None:
         if not isinstance(record, Mapping):
             return  # it is refused for that anyway
         for name in self._expected.required:
@@ -59,9 +66,9 @@ class Watch:
             if value is not None and (said := self._said(name, value)):
                 self._count(said, number)
 
-    def end(self, records: int) -> dict[str, int]:
+    def end(self) -> dict[str, int]:
         """Check their number, and give the drift. Raises `Quarantined` for too few or too many."""
-        expected = self._expected
+        expected, records = self._expected, self._records
         if records < expected.least:
             raise Quarantined(f"the answer has {records:,} records, expected at least {expected.least:,}")
         if expected.most is not None and records > expected.most:

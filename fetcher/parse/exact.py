@@ -14,8 +14,10 @@ class Exact(float):
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """`text` is a JSON number."""
+        """`text` is a JSON number. Raises `ValueError` for one that no float can hold."""
         number = super().__new__(cls, text)
+        if not math.isfinite(number):
+            raise ValueError(f"the number {text} is out of range")
         number.text = text
         return number
 
@@ -25,10 +27,8 @@ Exact.__name__ = "float"
 
 
 def plain(value: object) -> object:
-    """`value` as msgspec can write it (its `enc_hook`). Raises `ValueError` for a number that no float can hold."""
+    """`value` as msgspec can write it (its `enc_hook`)."""
     if isinstance(value, Exact):
-        if not math.isfinite(value):
-            raise ValueError(f"the number {value.text} is out of range")
         return float(value)
     if isinstance(value, msgspec.Raw):  # where it is only looked at
         return msgspec.json.decode(value)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fetcher.errors import Quarantined
+from fetcher.parse.paths import kind_named
 
 PROJECTIONS = frozenset({"projection", "filter_projection", "value_projection"})
 _STEP = re.compile(r"\.?(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)?", re.ASCII)
@@ -33,6 +34,9 @@ def explode(key: str, path: str, answer: object) -> Iterator[Node]:
     be applied, or finds neither list, object nor nothing.
     """
     tree, root = _tree(path), Node(answer)
+    if (simply := _simply_traced(path, root)) is not None:
+        yield from simply
+        return
     try:
         if _is_many(tree):
             yield from _traced(tree, answer, root)
@@ -47,7 +51,7 @@ def explode(key: str, path: str, answer: object) -> Iterator[Node]:
         for position, value in enumerate(found):
             yield Node(value, position, root)
     elif found is not None:
-        raise Quarantined(f"{key} finds a {type(found).__name__}, expected a list of records")
+        raise Quarantined(f"{key} finds {kind_named(found)}, expected a list of records")
 
 
 def simply_found(path: str, answer: object) -> list[object] | None:
@@ -72,6 +76,27 @@ def simply_found(path: str, answer: object) -> list[object] | None:
         here = found
         if not all(type(value) is dict for value in here):
             return None
+    return here
+
+
+def _simply_traced(path: str, root: Node) -> list[Node] | None:
+    """The same as nodes, as `explode` gives them."""
+    steps = _steps(path)
+    if steps is None:
+        return None
+    here = [root]
+    for names in steps:
+        found: list[Node] = []
+        for node in here:
+            value = node.value
+            for name in names:
+                if type(value) is not dict:
+                    return None
+                value = value.get(name)
+            if type(value) is not list or not all(type(inner) is dict for inner in value):
+                return None
+            found += [Node(inner, position, node) for position, inner in enumerate(value)]
+        here = found
     return here
 
 
@@ -134,8 +159,8 @@ def _elements(tree: Tree, value: object, element: Node) -> Iterator[Node]:
         found = _value({**tree, "children": [left, {"type": "identity", "children": []}, tree["children"][2]]}, value)
     else:
         found = _value(left, value)
-    if tree["type"] == "value_projection" and isinstance(found, dict):
-        found = list(found.values())
+    if tree["type"] == "value_projection":
+        found = list(found.values()) if isinstance(found, dict) else []
     for position, inner in enumerate(found if isinstance(found, list) else ()):
         yield Node(inner, position, element)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from fetcher.errors import Quarantined
@@ -83,8 +83,11 @@ class _Clock:
         return self.start.replace(year=year, month=month + 1)
 
     def at(self, steps: int) -> str:
-        """That time in ISO 8601, UTC."""
-        return iso_text(self.moment(steps).astimezone(UTC))
+        """That time in ISO 8601, UTC. Raises `Quarantined` where the calendar has none."""
+        try:
+            return iso_text(self.moment(steps))
+        except (ValueError, OverflowError) as error:
+            raise Quarantined(f"parse.fill: {steps} steps after {iso_text(self.start)} is no time: {error}") from error
 
     def steps_until(self, end: datetime) -> int:
         """How many steps fit before `end`."""

@@ -1,6 +1,6 @@
 """From a body to what it says, by the format that the job names."""
 
-import base64
+import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from fetcher.errors import Quarantined
-from fetcher.parse.charsets import is_utf8, media_type, text_of
+from fetcher.parse.charsets import is_utf8, media_type, names_charset, text_of
 from fetcher.parse.exact import Exact
 from fetcher.parse.markup import Xml, document_of
 from fetcher.parse.repeats import refuse_repeated_keys
@@ -52,13 +52,13 @@ def decoded(how: Format, body: bytes, content_type: str) -> object:
         case "csv":
             return table_of(how.csv, text_of(body, content_type, how.encoding))
         case "xml":
-            known = not is_utf8(body, content_type, how.encoding)
+            known = names_charset(content_type) or not is_utf8(body, content_type, how.encoding)
             whole = _utf8(how, body, content_type) if known else body
             return document_of(how.xml, whole, "utf-8" if known else "", how.lists)
         case "text":
             return list(_text(how, text_of(body, content_type, how.encoding)))
         case "bytes":
-            return [{"bytes": base64.b64encode(body).decode()}]
+            return [{"bytes": binascii.b2a_base64(body, newline=False).decode()}]
 
 
 def _json(how: Format, body: bytes, content_type: str) -> object:

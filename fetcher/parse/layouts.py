@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from fetcher.errors import Quarantined
 from fetcher.parse.exploding import Node
+from fetcher.parse.paths import kind_named
 from fetcher.parse.sources import Within, found_by
 
 
@@ -14,10 +15,10 @@ def from_columns(node: Node) -> Iterator[Node]:
     """
     columns = node.value
     if not isinstance(columns, Mapping):
-        raise Quarantined(f"parse.columns: expected an object of lists, got a {type(columns).__name__}")
+        raise Quarantined(f"parse.columns: expected an object of lists, got {kind_named(columns)}")
     for name, cells in columns.items():
         if not isinstance(cells, list):
-            raise Quarantined(f"parse.columns: '{name}' is a {type(cells).__name__}, expected a list")
+            raise Quarantined(f"parse.columns: '{name}' is {kind_named(cells)}, expected a list")
     lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"'{name}' has {length}" for name, length in list(lengths.items())[:8])
@@ -31,7 +32,7 @@ def from_rows(node: Node, names: tuple[str, ...] | Within) -> Node:
     cells = node.value
     known = _names(node, names) if isinstance(names, Within) else names
     if not isinstance(cells, list):
-        raise Quarantined(f"parse.names: expected a list of values, got a {type(cells).__name__}")
+        raise Quarantined(f"parse.names: expected a list of values, got {kind_named(cells)}")
     if len(cells) != len(known):
         raise Quarantined(f"parse.names: a record has {len(cells)} values, and there are {len(known)} names")
     return node._replace(value=dict(zip(known, cells, strict=True)))
@@ -52,7 +53,7 @@ def from_keyed(node: Node, key_into: tuple[str, ...], value_into: str) -> Iterat
     Each further name is one object deeper. What a key leads to is a record, a list of records, or a value by itself.
     """
     if not isinstance(node.value, Mapping):
-        raise Quarantined(f"parse.key_into: expected an object, got a {type(node.value).__name__}")
+        raise Quarantined(f"parse.key_into: expected an object, got {kind_named(node.value)}")
     for position, (keys, value) in enumerate(_keyed(node.value, len(key_into))):
         told = dict(zip(key_into, keys, strict=True))
         for one in value if isinstance(value, list) else [value]:
@@ -70,4 +71,4 @@ def _keyed(value: Mapping[str, object], depth: int) -> Iterator[tuple[tuple[str,
             for keys, innermost in _keyed(inner, depth - 1):
                 yield (key, *keys), innermost
         else:
-            raise Quarantined(f"parse.key_into: '{key}' leads to a {type(inner).__name__}, expected an object")
+            raise Quarantined(f"parse.key_into: '{key}' leads to {kind_named(inner)}, expected an object")

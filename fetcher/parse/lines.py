@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from fetcher.errors import Quarantined
-from fetcher.parse.drift import Watch
 from fetcher.parse.exact import plain
+from fetcher.parse.paths import kind_named
 
 CHUNK_RECORDS = 1000
 
@@ -23,10 +23,9 @@ class Lines:
     what all its fields say, where none are named.
     """
 
-    def __init__(self, key: tuple[str, ...], table: str = "", watch: Watch | None = None) -> None:
+    def __init__(self, key: tuple[str, ...], table: str = "") -> None:
         self._key = key
         self._table = table
-        self._watch = watch
         self._encoder = msgspec.json.Encoder(enc_hook=plain)
         self.lines, self.keys, self.records = bytearray(), bytearray(), 0
 
@@ -34,9 +33,6 @@ class Lines:
         """Take records. Raises `Quarantined` for what is none, and for what JSON cannot hold."""
         left: Iterator[object] = iter(checked(found))
         while chunk := list(islice(left, CHUNK_RECORDS)):
-            if self._watch:
-                for number, record in enumerate(chunk, self.records + 1):
-                    self._watch.look(record, number)
             self.lines += _chunk_lines(self._encoder, chunk, self.records)
             if self._key or self._table:
                 numbered = enumerate(chunk, self.records + 1)
@@ -59,7 +55,7 @@ class Lines:
 def checked(found: object) -> Iterable[Mapping[str, object]]:
     """What a parser gave, if it can be gone through. Raises `Quarantined` where it cannot."""
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
-        raise Quarantined(f"the parser gave {_kind(found)}, expected an iterable of records (dicts)")
+        raise Quarantined(f"the parser gave {kind_named(found)}, expected an iterable of records (dicts)")
     return found
 
 
@@ -75,7 +71,7 @@ def _chunk_lines(encoder: msgspec.json.Encoder, chunk: list[object], before: int
 
 def _line(encoder: msgspec.json.Encoder, record: object, number: int) -> bytes:
     if not isinstance(record, Mapping):
-        raise Quarantined(f"record {number} is {_kind(record)}, expected a dict")
+        raise Quarantined(f"record {number} is {kind_named(record)}, expected a dict")
     try:
         line = encoder.encode(record if isinstance(record, dict) else dict(record))
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
@@ -97,10 +93,3 @@ def _refuse_nan(value: object, place: str) -> None:
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             _refuse_nan(inner, f"{place}[{index}]")
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

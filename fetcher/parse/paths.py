@@ -36,3 +36,11 @@ def _compiled(path: str) -> Callable[[Any], object]:
 
     found: Callable[[Any], object] = jmespath.compile(path).search
     return found
+
+
+def kind_named(value: object) -> str:
+    """What a value is, for messages: `a list`, `an int`, `None`."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -14,7 +14,7 @@ from fetcher.parse.exploding import simply_found
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.lines import Lines, checked
 from fetcher.parse.pages import PagePaths, page_facts
-from fetcher.parse.paths import search
+from fetcher.parse.paths import kind_named, search
 from fetcher.parse.shapes import Shape, shaped
 from fetcher.parse.unpacking import Packing, unpacked
 
@@ -80,15 +80,19 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_ty
     whatever that function raises.
     """
     watch = Watch(parsing.expected) if parsing.expected else None
-    main, sides = Lines(parsing.key, watch=watch), [Lines(shape.key, name) for name, shape in parsing.tables]
+    main, sides = Lines(parsing.key), [Lines(shape.key, name) for name, shape in parsing.tables]
     answer = None
     for name, part in unpacked(parsing.packing, body):
         if not parsing.function or parsing.pages or sides:
             answer = decoded(parsing.format, part, content_type if parsing.packing.kind == "none" else "")
-        found = _named(_found(parsing, part, values, answer), parsing.member_into, name)
-        main.add(parsing.annotate(checked(found)) if parsing.annotate else found)
-        for side, (_, shape) in zip(sides, parsing.tables, strict=True):
-            side.add(_shaped(shape, answer, values))
+        found = checked(_named(_found(parsing, part, values, answer), parsing.member_into, name))
+        found = watch.over(found) if watch else found
+        main.add(parsing.annotate(found) if parsing.annotate else found)
+        for side, (table, shape) in zip(sides, parsing.tables, strict=True):
+            try:
+                side.add(_shaped(shape, answer, values))
+            except Quarantined as error:
+                raise Quarantined(f"table '{table}': {error}") from error
     return Parsed(
         bytes(main.lines),
         main.records,
@@ -98,7 +102,7 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_ty
             TableLines(name, bytes(side.lines), side.records, bytes(side.keys))
             for side, (name, _) in zip(sides, parsing.tables, strict=True)
         ),
-        watch.end(main.records) if watch else {},
+        watch.end() if watch else {},
     )
 
 
@@ -138,7 +142,7 @@ def _named(found: object, into: str, member: str) -> object:
     def named() -> Iterator[Mapping[str, object]]:
         for record in found:
             if not isinstance(record, Mapping):
-                raise Quarantined(f"a record of '{member}' is a {type(record).__name__}, expected a dict")
+                raise Quarantined(f"a record of '{member}' is {kind_named(record)}, expected a dict")
             yield {**record, into: member}
 
     return named()

@@ -1,24 +1,24 @@
 """A key that an object of an answer has twice: readers keep the one or the other, so neither can be trusted."""
 
-import json
-
 import msgspec
 
 from fetcher.errors import Quarantined
 from fetcher.parse.exact import plain
 
+_HIDDEN_COLON = b"\\u003"
 _ENCODER = msgspec.json.Encoder(enc_hook=plain)
 
 
 def refuse_repeated_keys(body: bytes, answer: object, is_lines: bool = False) -> None:
     """Raise `Quarantined` where an object in a JSON body has a key twice; `answer` is what the body was decoded to.
 
-    Decoders keep the last of them without a word. Counting what looks like the end of a key, before and after, tells
-    in a tenth of the time of looking at each; only where the numbers differ, as they do for unusual spaces too, is
-    each object looked at.
+    Decoders keep the last of them without a word. Each key has a colon, so counting those before and after tells in a
+    tenth of the time of looking at each object; that is done only where the numbers differ, or colons are hidden.
     """
-    if body.count(b'":') == _ENCODER.encode(answer).count(b'":'):
+    if body.count(b":") == _ENCODER.encode(answer).count(b":") and _HIDDEN_COLON not in body:
         return
+    import json  # a worker's start waits for what is imported above
+
     for number, document in enumerate(body.splitlines() if is_lines else [body], 1):
         if not document.strip():
             continue

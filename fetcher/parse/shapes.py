@@ -1,6 +1,5 @@
 """How what an answer holds becomes the records of one table: where they are, their fields, and what values become."""
 
-import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from fetcher.parse.exact import Exact
 from fetcher.parse.exploding import Node, explode
 from fetcher.parse.filling import Fill, filled
 from fetcher.parse.layouts import from_columns, from_keyed, from_rows
-from fetcher.parse.sources import Field, Within, given_by
+from fetcher.parse.paths import kind_named
+from fetcher.parse.sources import Field, Within, reader_of
 
 Of = bool | tuple[str, ...]
 """Which fields: all, none, or those named."""
@@ -68,30 +68,39 @@ def shaped(shape: Shape, answer: object, row: Mapping[str, Value]) -> Iterator[d
         nodes = (inner for node in nodes for inner in from_keyed(node, shape.key_into, shape.value_into))
     if shape.fill:
         nodes = filled(shape.fill, nodes)
-    cleaning = _cleaning(shape)
+    build, cleaning = _builder(shape), _cleaning(shape)
     for number, node in enumerate(nodes, 1):
-        record = _fields(shape, node, row, number)
+        record = build(node, row, number)
         for clean in cleaning:
             clean(record, number)
         yield record
 
 
-def _fields(shape: Shape, node: Node, row: Mapping[str, Value], number: int) -> dict[str, object]:
-    if not isinstance(node.value, Mapping) and (shape.keeps_others or not shape.fields):
-        raise Quarantined(f"record {number} is a {type(node.value).__name__}, expected a dict")
-    record: dict[str, object] = {}
-    if isinstance(node.value, Mapping) and (shape.keeps_others or not shape.fields):
-        moved = _moved(shape)
-        record = {name: value for name, value in node.value.items() if name not in moved}
-    try:
-        for field in shape.fields:
-            record[field.name] = given_by(field, node, row)
-    except Refused as error:
-        raise Quarantined(f"parse.fields: {error}") from error
-    return record
+Build = Callable[[Node, Mapping[str, Value], int], dict[str, object]]
+"""Makes a record from its node and its row; the number is for messages."""
 
 
 @lru_cache
+def _builder(shape: Shape) -> Build:
+    readers = [(field.name, reader_of(field)) for field in shape.fields]
+    keeps, moved = shape.keeps_others or not shape.fields, _moved(shape)
+
+    def build(node: Node, row: Mapping[str, Value], number: int) -> dict[str, object]:
+        record: dict[str, object] = {}
+        if keeps:
+            if not isinstance(node.value, Mapping):
+                raise Quarantined(f"record {number} is {kind_named(node.value)}, expected a dict")
+            record = {name: value for name, value in node.value.items() if name not in moved}
+        try:
+            for name, read in readers:
+                record[name] = read(node, row)
+        except Refused as error:
+            raise Quarantined(f"parse.fields: {error}") from error
+        return record
+
+    return build
+
+
 def _moved(shape: Shape) -> frozenset[str]:
     """Fields that go on under another name."""
     named = {field.source.path for field in shape.fields if isinstance(field.source, Within) and not field.source.up}
@@ -107,6 +116,8 @@ def _cleaning(shape: Shape) -> tuple[Clean, ...]:
     """What is done to each record, in this order. A missing value is looked for before types are, and after."""
     steps: list[Clean] = []
     if shape.unescape:
+        import html  # a worker's start waits for what is imported above
+
         steps.append(_on_text(shape.unescape, html.unescape))
     if shape.trim:
         steps.append(_on_text(shape.trim, str.strip))
@@ -178,7 +189,7 @@ def _typed(shape: Shape) -> Clean:
                 continue
             try:
                 record[name] = convert(value)
-            except ValueError as error:
+            except (ValueError, ArithmeticError) as error:
                 shown = value.text if isinstance(value, Exact) else value
                 raise Quarantined(f"record {number}.{name} is {shown!r:.100}: {error}") from error
 

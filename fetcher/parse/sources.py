@@ -1,6 +1,6 @@
 """Where a field of a record comes from: the record, what is round it, the row, or the job itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fetcher.errors import Quarantined
@@ -36,11 +36,16 @@ def found_by(within: Within, node: Node, key: str) -> object:
     return search(key, within.path, place.value) if within.path else place.position
 
 
-def given_by(field: Field, node: Node, row: Mapping[str, Value]) -> object:
-    """The value of a field."""
-    match field.source:
-        case Within():
-            return found_by(field.source, node, f"parse.fields.{field.name}")
-        case Template():
-            return field.source.fill(row)
-    return field.source
+Reader = Callable[[Node, Mapping[str, Value]], object]
+"""What a field of a record is, from the record and its row."""
+
+
+def reader_of(field: Field) -> Reader:
+    """How a field is read; made once for many records."""
+    source = field.source
+    if isinstance(source, Template):
+        return lambda _, row: source.fill(row)
+    if not isinstance(source, Within):
+        return lambda _, row: source
+    key = f"parse.fields.{field.name}"
+    return lambda node, _: found_by(source, node, key)

@@ -287,7 +287,8 @@ def test_what_must_not_be_sent_twice_is_repeated_only_where_it_was_turned_away(s
     """With a wait, that is; what may have been carried out is unknown, and a server that says "again" is believed."""
     with pytest.raises(reaction) as caught:
         judged(Response(status, (), b"", STARTED_S), said, is_repeatable=False)
-    assert (caught.type, str(caught.value)) == (reaction, text)
+    assert caught.type is reaction
+    assert str(caught.value).partition(":")[0] == text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,14 @@ def test_an_example_gives_its_records(example):
     parsing = parsing_of(Parse.model_validate(tomllib.loads(example["job"])), (), None)
     row = tomllib.loads(example["row"] or "")
     assert parse(parsing, example["body"].encode(), row).lines.decode() == example["lines"]
+
+
+def test_the_readmes_section_does_what_its_comments_say():
+    """What is round the record, what the row gives, and what a sentinel becomes."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = [block for block in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL) if block.startswith("[parse]")]
+    parsing = parsing_of(Parse.model_validate(tomllib.loads(block)["parse"]), (), None)
+    body = b'{"items":[{"timestamp":"2024-05-01T00:00:00+08:00","readings":[{"station_id":"S6","value":-999}]}]}'
+    assert parse(parsing, body, {"date": date(2024, 5, 1)}).lines == (
+        b'{"day":"2024-05-01","station":"S6","value":null,"year":"2024"}\n'
+    )
