@@ -81,13 +81,14 @@ def expected(works: Works) -> list[dict[str, Any]]:
 class Crossref(Emulator):
     """The API. `fault` sends a 503 instead of the second good answer: `before` the position moves, or `after`.
 
-    `positions` are the last page that each query has got to; `most_at_once` is the largest number of requests that
+    The page at `stops_at`, counting from 0, is never answered. `positions` are the last page that each query has got to; `most_at_once` is the largest number of requests that
     were under way together.
     """
 
     works: Works = field(default_factory=generated_works)
     fault: Literal["", "before", "after"] = ""
     most_at_once: int = 0
+    stops_at: int | None = None
     positions: dict[str, int] = field(default_factory=dict)
     _good: int = 0
     _at_once: int = 0
@@ -100,7 +101,7 @@ class Crossref(Emulator):
             window = self._windows.setdefault(pool, Window(POOLS[pool][0], LASTS_S))
             is_admitted = self._at_once <= POOLS[pool][1] and window.admits()
             await asyncio.sleep(TAKES_S)
-            answer = self._works(request) if is_admitted else web.Response(status=429, text="Too many requests.")
+            answer = await self._works(request) if is_admitted else web.Response(status=429, text="Too many requests.")
         answer.headers["x-api-pool"] = pool
         answer.headers["x-rate-limit-limit"] = str(POOLS[pool][0])
         answer.headers["x-rate-limit-interval"] = "1s"
@@ -116,7 +117,7 @@ class Crossref(Emulator):
         finally:
             self._at_once -= 1
 
-    def _works(self, request: web.Request) -> web.Response:
+    async def _works(self, request: web.Request) -> web.Response:
         rows, cursor = request.query.get("rows", "20"), request.query.get("cursor", "*")
         if not (rows.isdigit() and 0 < int(rows) <= 1000):
             told = {"type": "integer-not-valid", "value": rows, "message": VALIDATION.format(rows)}
@@ -125,7 +126,10 @@ class Crossref(Emulator):
         if request.path != "/works" or cursor not in ("*", self.works.cursor):
             return web.Response(status=404, text="Resource not found.")
         query = request.query.get("query", "")
-        return self._page(query, 0 if cursor == "*" else self.positions.get(query, -1) + 1)
+        position = 0 if cursor == "*" else self.positions.get(query, -1) + 1
+        while position == self.stops_at and request.transport:  # until whoever asked is gone
+            await asyncio.sleep(TAKES_S)
+        return self._page(query, position)
 
     def _page(self, query: str, position: int) -> web.Response:
         self._good += 1
