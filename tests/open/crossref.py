@@ -81,30 +81,32 @@ def expected(works: Works) -> list[dict[str, Any]]:
 class Crossref(Emulator):
     """The API. `fault` sends a 503 instead of the second good answer: `before` the position moves, or `after`.
 
-    The page at `stops_at`, counting from 0, is never answered. `positions` are the last page that each query has got to; `most_at_once` is the largest number of requests that
-    were under way together.
+    The page at `stops_at`, counting from 0, is never answered. The header's `interval` is that of the real API, longer
+    than what a window lasts here. `positions` are the last page that each query has got to; `most_at_once` is the
+    largest number of requests that were under way together.
     """
 
     works: Works = field(default_factory=generated_works)
     fault: Literal["", "before", "after"] = ""
     most_at_once: int = 0
     stops_at: int | None = None
+    interval: str = "1s"
     positions: dict[str, int] = field(default_factory=dict)
     _good: int = 0
     _at_once: int = 0
-    _windows: dict[str, Window] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
 
     async def answer(self, request: web.Request) -> web.Response:
         is_polite = "mailto" in request.query or "mailto:" in request.headers.get("User-Agent", "")
         pool = "polite" if is_polite else "public"
         async with self._under_way():
-            window = self._windows.setdefault(pool, Window(POOLS[pool][0], LASTS_S))
+            window = self.windows.setdefault(pool, Window(POOLS[pool][0], LASTS_S))
             is_admitted = self._at_once <= POOLS[pool][1] and window.admits()
             await asyncio.sleep(TAKES_S)
             answer = await self._works(request) if is_admitted else web.Response(status=429, text="Too many requests.")
         answer.headers["x-api-pool"] = pool
         answer.headers["x-rate-limit-limit"] = str(POOLS[pool][0])
-        answer.headers["x-rate-limit-interval"] = "1s"
+        answer.headers["x-rate-limit-interval"] = self.interval
         answer.headers["x-concurrency-limit"] = str(POOLS[pool][1])
         return answer
 
@@ -127,7 +129,7 @@ class Crossref(Emulator):
             return web.Response(status=404, text="Resource not found.")
         query = request.query.get("query", "")
         position = 0 if cursor == "*" else self.positions.get(query, -1) + 1
-        while position == self.stops_at and request.transport:  # until whoever asked is gone
+        while position == self.stops_at and request.transport:  # noqa: ASYNC110  (nothing tells when the asker is gone)
             await asyncio.sleep(TAKES_S)
         return self._page(query, position)
 

@@ -3,10 +3,13 @@
 import pytest
 
 from fetcher.testing.air_temperature import canonical_hash
-from tests.open.crossref import API, Crossref, expected, generated_works, recorded_works
+from tests.open.crossref import API, POOLS, Crossref, expected, generated_works, recorded_works
 from tests.open.serving import recorded, serving
 from tests.stories.feeds import next_page, states, until
 
+FAST = ('fetch.limits.rate="50/s"', "fetch.limits.concurrency=8")
+EIGHT = ('read.dates.to="2024-01-08"', 'fetch.query.query="widget {date}"')
+POLITE = ['fetch.query.mailto="a@example.org"']
 TWENTY = "fetch.query.rows=20"
 
 
@@ -16,7 +19,7 @@ def api():
         yield api
 
 
-@pytest.mark.parametrize("polite", [[], ['fetch.query.mailto="a@example.org"']], ids=["public", "polite"])
+@pytest.mark.parametrize("polite", [[], POLITE], ids=["public", "polite"])
 def test_all_works_of_a_query_are_there_once(fetcher, output, job, tmp_path, source, polite):
     """Sixty records, four requests, never two at once; the hash is the specification's."""
     works = recorded_works() if source == "recorded" else generated_works()
@@ -32,6 +35,28 @@ def test_all_works_of_a_query_are_there_once(fetcher, output, job, tmp_path, sou
     if source == "recorded":
         told = recorded(API, "expected.json")["main"]
         assert canonical_hash(records) == (told["records"], told["sha256"])
+
+
+@pytest.mark.parametrize("polite", [[], POLITE], ids=["public", "polite"])
+def test_limits_are_taken_from_the_headers(fetcher, job, polite):
+    """Configured ten times too fast and with eight workers, a run of eight queries slows down at the first answer."""
+    with serving(Crossref(interval="200ms")) as api:
+        ran = fetcher(*job("crossref_works", api, TWENTY, *EIGHT, *FAST, *polite))
+    assert ran.code == 0, ran.err
+    assert api.by_status[200] == 32
+    assert api.by_status[429] <= 8
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_no_more_requests_overlap_than_the_pool_allows(fetcher, job, pool):
+    """As configured: one at a time, or three for who says who asks."""
+    per_window, at_once = POOLS[pool]
+    told = [f'fetch.limits.rate="{per_window}/0.2 s"', f"fetch.limits.concurrency={at_once}"]
+    with serving(Crossref(interval="200ms")) as api:
+        ran = fetcher(*job("crossref_works", api, TWENTY, *EIGHT, *told, *(POLITE if pool == "polite" else [])))
+    assert ran.code == 0, ran.err
+    assert (api.by_status[200], api.by_status[429]) == (32, 0)
+    assert api.most_at_once <= at_once
 
 
 def test_a_page_that_failed_before_the_position_moved_is_asked_for_again(fetcher, output, job, tmp_path):

@@ -1,7 +1,5 @@
 """`configs/air_temperature_v2.toml`: days in 58 pages that depend on each other, newest first, by a token."""
 
-import pytest
-
 from fetcher.testing.air_temperature import canonical_hash
 from tests.open.datagovsg_v2 import (
     API,
