@@ -15,14 +15,15 @@ from itertools import islice
 
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
-from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread
+from fetcher.compose.skips import stated_answer
+from fetcher.errands import NOT_ASKED, SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread
 from fetcher.errors import FetcherError, Incomplete, NotKept, Parked, RowError
 from fetcher.fetch.client import Fetched
 from fetcher.fetch.expectations import Meaning
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import Outcome, PageFacts, Request, Row, RowState
+from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState
 from fetcher.origins import homes_of
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after, look
@@ -53,6 +54,9 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
     place: Place | None = errand.place
     if errand.row.fault:
         yield unread(errand, job)
+        return
+    if (stated := await unasked(stations, errand)) is not None:
+        yield stated
         return
     while place:
         try:
@@ -105,6 +109,21 @@ def looked_at(job: LoadedJob, errand: Errand, place: Place) -> Request:
     """The request for the status or the results of the row's job."""
     asked = look(request_of(job, errand, FIRST), place)
     return replace(asked, url=with_own_secrets(asked.url, job.fetch, errand.row))
+
+
+async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
+    """How a row ends that is not asked about; None for every other row."""
+    try:
+        answer = stated_answer(stations.job.fetch, errand.row)
+        if answer is None:
+            return None
+        if not answer:
+            return errand.outcome(RowState.EMPTY, reason=NOT_ASKED, is_answered=True)
+        response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
+        parsed = await parsed_of(stations, Fetched(response, 0), errand.row)
+    except RowError as error:
+        return failed(errand, error, FIRST, stations.job)
+    return came(errand, Step(FIRST, None, parsed, 0), stations.job)
 
 
 async def fetched_of(stations: Stations, errand: Errand, place: Place) -> Fetched:
