@@ -39,7 +39,9 @@ def test_two_finished_days_and_one_without_data(fetcher, output, job, tmp_path, 
     assert api.stats() == {"requests": 117, "by_status": {"200": 116, "404": 1}, "early": 0}
     assert [paged(api, day) for day in (FINISHED, NOTHING, SHORTENED)] == [58, 1, 58]
     assert states(tmp_path / "out") == {"done": 2, "empty": 1}
-    found = canonical_hash(output(tmp_path / "out").records())
+    records = output(tmp_path / "out").records()
+    assert {type(record["value"]) for record in records} == {float}
+    found = canonical_hash(records)
     assert found == canonical_hash([*expected(feed, FINISHED), *expected(feed, SHORTENED)])
     if source == "recorded":
         told = recorded(API, "expected.json")["finished_days"]
