@@ -17,7 +17,7 @@ from fetcher.compose.pages import FIRST, Place, following, following_part, is_ca
 from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
 from fetcher.compose.skips import stated_answer
 from fetcher.errands import NOT_ASKED, SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread
-from fetcher.errors import FetcherError, Incomplete, NotKept, Parked, RowError
+from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, RowError, Stopped
 from fetcher.fetch.client import Fetched
 from fetcher.fetch.expectations import Meaning
 from fetcher.job.load import LoadedJob
@@ -89,6 +89,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
                 await stations.client.keep(looked_at(stations.job, errand, place), fetched.response)
             if ahead.place:
                 return Step(place, ahead.place, NONE, fetched.attempts, ahead.wait_s)
+        stations.owed.add(errand.row.key)
         parsed = await parsed_of(stations, fetched, errand.row)
         if not is_in_parts(stations.job):
             check_is_new(parsed, place, seen)
@@ -224,6 +225,8 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
             await writer.finish()
         if problem:
             raise problem
+        if around.stopped_by:
+            raise around.stopped_by[0]
 
 
 async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end: Callable[[], Awaitable[None]]) -> None:
@@ -249,8 +252,14 @@ async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: 
 
     async def carrier() -> None:
         while errand := await waiting.get():
-            if not around.drain.is_set():
+            if around.drain.is_set():
+                continue
+            try:
                 await carry_one(errand, stations, writer, around)
+            except (Stopped, CredentialRefused) as error:  # what the other carriers hold is good, and is committed
+                around.stopped_by.append(error)
+                around.stop.set()
+                return
 
     async with asyncio.TaskGroup() as group:
         for _ in range(carriers):
