@@ -213,6 +213,7 @@ class Client:
                 said = self._obeyed(response, key.realm)
                 if (cost := told_cost(response, self._settings.limits)) is not None:
                     key.realm.settle(start, cost)
+                    self._tally.cost += cost
                 status, start.sign = response.status, sign_of(response.status, said.wait_s)
             except (AttemptFailed, GaveUp) as error:
                 if start.sign is Sign.NONE and not asking.is_reused:
