@@ -95,11 +95,12 @@ def ids(rows: list[dict[str, str]], *kinds: Kind) -> list[int]:
 
 @dataclass
 class ChatCompletions(Emulator):
-    """The API. After `quota` good answers only `insufficient_quota` is left; `per_text` counts requests."""
+    """The API. After `quota` good answers only `insufficient_quota` is left; `per_text` counts requests. Its budgets
+    fill in a quarter of the specified time, so that tests are short."""
 
     quota: int | None = None
-    requests_left: Bucket = field(default_factory=lambda: Bucket(120, 2.0))
-    tokens_left: Bucket = field(default_factory=lambda: Bucket(12_000, 2.0))
+    requests_left: Bucket = field(default_factory=lambda: Bucket(120, 0.5))
+    tokens_left: Bucket = field(default_factory=lambda: Bucket(12_000, 0.5))
     per_text: Counter[str] = field(default_factory=Counter)
     told_to_retry: int = 0
     tokens: int = 0

@@ -4,11 +4,11 @@ import pytest
 
 from fetcher.testing.air_temperature import canonical_hash
 from tests.open.crossref import API, POOLS, Crossref, expected, generated_works, recorded_works
-from tests.open.serving import recorded, serving
+from tests.open.serving import STRICT, recorded, serving
 from tests.stories.feeds import next_page, states, until
 
 FAST = ('fetch.limits.rate="50/s"', "fetch.limits.concurrency=8")
-EIGHT = ('read.dates.to="2024-01-08"', 'fetch.query.query="widget {date}"')
+EIGHT = (f"read.values.query={[f'widget {number}' for number in range(8)]}",)
 POLITE = ['fetch.query.mailto="a@example.org"']
 TWENTY = "fetch.query.rows=20"
 
@@ -51,7 +51,7 @@ def test_limits_are_taken_from_the_headers(fetcher, job, polite):
 def test_no_more_requests_overlap_than_the_pool_allows(fetcher, job, pool):
     """As configured: one at a time, or three for who says who asks."""
     per_window, at_once = POOLS[pool]
-    told = [f'fetch.limits.rate="{per_window}/0.2 s"', f"fetch.limits.concurrency={at_once}"]
+    told = [f'fetch.limits.rate="{per_window}/0.2 s"', f"fetch.limits.concurrency={at_once}", STRICT]
     with serving(Crossref(interval="200ms")) as api:
         ran = fetcher(*job("crossref_works", api, TWENTY, *EIGHT, *told, *(POLITE if pool == "polite" else [])))
     assert ran.code == 0, ran.err

@@ -12,11 +12,11 @@ from tests.open.datagovsg_v2 import (
     generated_feed,
     recorded_feed,
 )
-from tests.open.serving import recorded, serving
+from tests.open.serving import STRICT, recorded, serving
 from tests.stories.feeds import states, until
 
 JOB = "air_temperature_v2"
-PRODUCTION = ('fetch.headers.x-api-key="prod-key"', 'fetch.limits.rate="30/0.2 s"')
+PRODUCTION = ('fetch.headers.x-api-key="prod-key"', 'fetch.limits.rate="30/0.2 s"', STRICT)
 
 
 def days(first: str, last: str = "") -> list[str]:
