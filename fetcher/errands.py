@@ -14,6 +14,7 @@ from fetcher.parse.records import Parsed
 from fetcher.redaction import redacted
 from fetcher.selection import Verdict
 
+NOT_ASKED = "fetch.skip says that it is not asked about"
 NOT_OUT_YET = "nothing is published yet"
 SENT = "sent, and no answer came: only the server knows whether it was carried out"
 SKIPPED = f"{SENT}; given up, as fetch.on_unknown says"

@@ -15,14 +15,15 @@ from itertools import islice
 
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
-from fetcher.errands import SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread, without_network
-from fetcher.errors import FetcherError, Incomplete, NotKept, Parked, RowError
+from fetcher.compose.skips import stated_answer
+from fetcher.errands import NOT_ASKED, SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread, without_network
+from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import Outcome, PageFacts, Request, Row, RowState
+from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState
 from fetcher.origins import homes_of
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after, look
@@ -53,6 +54,9 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
     place: Place | None = errand.place
     if errand.row.fault:
         yield unread(errand, job)
+        return
+    if (stated := await unasked(stations, errand)) is not None:
+        yield stated
         return
     while place:
         try:
@@ -85,6 +89,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
                 await stations.client.keep(looked_at(stations.job, errand, place), fetched.response, errand.row.key)
             if ahead.place:
                 return Step(place, ahead.place, NONE, fetched.attempts, ahead.wait_s)
+        stations.owed.add(errand.row.key)
         parsed = await parsed_of(stations, fetched, errand.row)
         if not is_in_parts(stations.job):
             check_is_new(parsed, place, seen)
@@ -105,6 +110,21 @@ def looked_at(job: LoadedJob, errand: Errand, place: Place) -> Request:
     """The request for the status or the results of the row's job."""
     asked = look(request_of(job, errand, FIRST), place)
     return replace(asked, url=with_own_secrets(asked.url, job.fetch, errand.row))
+
+
+async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
+    """How a row ends that is not asked about; None for every other row."""
+    try:
+        answer = stated_answer(stations.job.fetch, errand.row)
+        if answer is None:
+            return None
+        if not answer:
+            return errand.outcome(RowState.EMPTY, reason=NOT_ASKED, is_answered=True)
+        response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
+        parsed = await parsed_of(stations, Fetched(response, 0), errand.row)
+    except RowError as error:
+        return failed(errand, error, FIRST, stations.job)
+    return came(errand, Step(FIRST, None, parsed, 0), stations.job)
 
 
 async def fetched_of(stations: Stations, errand: Errand, place: Place) -> Fetched:
@@ -207,6 +227,8 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
             await writer.finish()
         if problem:
             raise problem
+        if around.stopped_by:
+            raise around.stopped_by[0]
 
 
 async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end: Callable[[], Awaitable[None]]) -> None:
@@ -232,8 +254,14 @@ async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: 
 
     async def carrier() -> None:
         while errand := await waiting.get():
-            if not around.drain.is_set():
+            if around.drain.is_set():
+                continue
+            try:
                 await carry_one(errand, stations, writer, around)
+            except (Stopped, CredentialRefused) as error:  # what the other carriers hold is good, and is committed
+                around.stopped_by.append(error)
+                around.stop.set()
+                return
 
     async with asyncio.TaskGroup() as group:
         for _ in range(carriers):

@@ -85,7 +85,7 @@ def summary(report: Report) -> str:
         f"  {counted(tally.records, 'record')}{beside(tally)} added to {report.folder} in {report.elapsed_s:.1f} s"
         f"{commits(report)}",
         f"  {counted(tally.requests, 'request')} ({counted(tally.retries, 'retry', 'retries')}), "
-        f"{counted(tally.cache_hits, 'answer')} from the cache",
+        f"{counted(tally.cache_hits, 'answer')} from the cache{spent(tally)}",
     ]
     if tally.skipped:
         lines.append(f"  {counted(tally.skipped, 'line')} skipped: blank where read.table.require wants something")
@@ -112,6 +112,11 @@ def summary(report: Report) -> str:
     if report.stopped:
         lines.append(f"  stopped: {report.stopped}")
     return "\n".join(lines)
+
+
+def spent(tally: Tally) -> str:
+    """What answers have told of their cost, where the job looks for that."""
+    return f"; {tally.cost:,} spent, by the answers' own account" if tally.cost else ""
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -15,6 +15,7 @@ from fetcher.annotate.from_job import steps_of
 from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
 from fetcher.engines.processes import Processes
+from fetcher.errors import RunStopped
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
@@ -46,7 +47,8 @@ class Surroundings:
     `user_state` is the folder that all jobs of the user share; without one, this run knows of no other. `budget` is
     what earlier runs have left of the job's retries.
     A run with a `witness`, which is told of each answer, is a look at a job: it leaves no log of its requests.
-    Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped.
+    Once `drain` is set no further row is begun; once `stop` is set, what is under way is dropped. `stopped_by` holds
+    what has set it, where that was an answer.
     """
 
     layout: Layout
@@ -59,11 +61,12 @@ class Surroundings:
     user_state: Path | None = None
     budget: Budget = field(default_factory=Budget)
     witness: Witness | None = None
+    stopped_by: list[RunStopped] = field(default_factory=list)
 
 
 class Owed:
-    """Rows whose request must not be sent twice, by key, from its being sent to its outcome; `none` while there are
-    none."""
+    """Rows that a stop waits for, by key, until they have their outcome: those whose request must not be sent twice,
+    from its being sent on, and those whose answer is here. `none` is set while there are none."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -71,7 +74,7 @@ class Owed:
         self.none.set()
 
     def add(self, key: str) -> None:
-        """That row's request is about to leave."""
+        """That row's request is about to leave, or its answer is about to be parsed."""
         self._keys.add(key)
         self.none.clear()
 
@@ -98,7 +101,7 @@ class Stations:
     batches: Batches | None = None
 
     async def end(self) -> None:
-        """Send nothing more, and wait a little for the answers that would be paid for in vain."""
+        """Send nothing more, and wait a little for what would be paid for in vain, and for answers that are here."""
         self.client.halt()
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_END_S):

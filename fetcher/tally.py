@@ -29,6 +29,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     retries: int = 0
+    cost: int = 0
     cache_hits: int = 0
     not_kept: int = 0
     statuses: Counter[int] = field(default_factory=Counter)

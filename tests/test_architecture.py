@@ -71,3 +71,10 @@ def test_help_imports_nothing_heavy() -> None:
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in ran.stderr.splitlines()}
     assert "click" in imported
     assert not imported & HEAVY
+
+
+def test_no_api_is_known_by_name() -> None:
+    """What is special about an API is in its job file; the program knows only the one that the demo imitates."""
+    apis = r"(?i)open-?ai|crossref|usgs|fdsn|world ?bank|ip-api|open-?meteo|data\.gov"
+    named = {line.partition(":")[0] for line in lines_matching(apis)}
+    assert {name for name in named if name.startswith("fetcher/")} == {"fetcher/testing/server.py"}

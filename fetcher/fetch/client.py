@@ -26,6 +26,7 @@ from fetcher.fetch.hints import Hints, hints
 from fetcher.fetch.keys import Key, Keys
 from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.masks import Masks
+from fetcher.fetch.policies import REQUESTS
 from fetcher.fetch.redirects import Hop, first_hop, method_after, next_hop
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
@@ -35,6 +36,7 @@ from fetcher.fetch.windows import Allowance, Start
 from fetcher.fetch.wire import Asking, Wire
 from fetcher.job.expect import Expect
 from fetcher.job.sections import Fetch
+from fetcher.job.units import Rate
 from fetcher.model import Request, Response
 from fetcher.origins import homes_of
 from fetcher.tally import Tally
@@ -228,6 +230,7 @@ class Client:
                 said = self._obeyed(response, key.realm)
                 if (cost := told_cost(response, self._settings.limits)) is not None:
                     key.realm.settle(start, cost)
+                    self._tally.cost += cost
                 status, start.sign = response.status, sign_of(response.status, said.wait_s)
             except (AttemptFailed, GaveUp) as error:
                 if start.sign is Sign.NONE and not asking.is_reused:
@@ -329,6 +332,9 @@ class Client:
             realm.cool_down(now + said.wait_s)
         for allowance in said.allowances:
             realm.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))
+        for quota in said.quotas:
+            if quota.unit == REQUESTS:
+                realm.keep_to(quota.name, Rate(quota.units, quota.per_s))
         if said.concurrency is not None:
             realm.cap(said.concurrency)
         return said

@@ -18,7 +18,8 @@ from fetcher.fetch.health import Health, Hopeless
 from fetcher.fetch.quotas import Quotas
 from fetcher.fetch.rations import Rations, RationSettings, UsedUp
 from fetcher.fetch.starts import Clocks, StartsLog
-from fetcher.fetch.windows import LARGEST_DELAY, Allowance, Pace, Start, WindowSettings, pace
+from fetcher.fetch.windows import LARGEST_DELAY, Allowance, Pace, Start, WindowSettings, pace, window_of
+from fetcher.job.units import Rate
 
 TURN_S = 0.001
 """Another process decides on its start meanwhile, which takes microseconds."""
@@ -27,6 +28,9 @@ LOOK_S = 0.02
 """How often a realm that waits looks for what other processes have written."""
 
 LOOK_FOR_THE_GONE_S = 0.5
+LARGEST_TOLD, LONGEST_TOLD_S = 100_000, 3600.0
+"""Of larger windows that a server tells of, it is what remains that counts, which servers tell beside them."""
+
 KEPT_WAIT_S = 5.0
 """Longer waits survive a power cut."""
 
@@ -62,6 +66,7 @@ class Realm:
         shared: Shared | None = None,
         health: Health | None = None,
     ) -> None:
+        self._limits = limits
         self.pace = pace(limits)
         self._clock = clock
         self._slots = asyncio.BoundedSemaphore(limits.concurrency)
@@ -174,6 +179,11 @@ class Realm:
         elif allowance.name in self._kept_waits:
             self._save_wait(allowance.name, self._clock())
         self._news.set()
+
+    def keep_to(self, name: str, rate: Rate) -> None:
+        """The server tells of a window, which counts requests; a job that knows of none is held by it all the same."""
+        if rate.starts <= LARGEST_TOLD and rate.per_s <= LONGEST_TOLD_S:
+            self.pace.keep_to(name, window_of(rate, self._limits, is_weighted=False))
 
     def _keep_wait(self, name: str, until: float) -> None:
         if until - self._clock() > KEPT_WAIT_S and abs(until - self._kept_waits.get(name, 0.0)) > 1.0:

@@ -10,8 +10,9 @@ from its answer.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from fetcher.fetch.breaker import Call, Sign
@@ -28,6 +29,8 @@ LARGEST_DELAY = 0.1
 """A slow answer is taken for a slow way there up to this share of a window; beyond it, for a server that thinks."""
 
 FOR_EVER = float("inf")
+STARTS_REMEMBERED = 1000
+"""For windows that the server tells of once some starts are made."""
 
 
 class WindowSettings(Protocol):
@@ -137,9 +140,12 @@ class Window:
 
 @dataclass(slots=True)
 class Pace:
-    """Every window of a realm at once, the waits that its server asked for, and the allowances that it told of."""
+    """Every window of a realm at once, the waits that its server asked for, and what it told of allowances and windows
+    of its own."""
 
     windows: Sequence[Window]
+    told_windows: dict[str, Window] = field(default_factory=dict)
+    recent: deque[Start] = field(default_factory=lambda: deque(maxlen=STARTS_REMEMBERED))
     cool_until: float = float("-inf")
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS_KEPT))
     allowances: dict[str, Allowance] = field(default_factory=dict)
@@ -155,7 +161,7 @@ class Pace:
         if self.made and not self.is_open and any(window.is_smooth for window in self.windows):
             return FOR_EVER
         shortest_s = min(self.round_trips) if len(self.round_trips) >= ROUND_TRIPS_TRUSTED else 0.0
-        return max([self.told_until(), *(window.ready_at(shortest_s, weight) for window in self.windows)])
+        return max([self.told_until(), *(window.ready_at(shortest_s, weight) for window in self._all_windows())])
 
     def told_until(self) -> float:
         """Until when the server's own words allow no start."""
@@ -166,7 +172,8 @@ class Pace:
         """Count one start in every window, and in every allowance."""
         self.made += 1
         start = Start(now, weight=weight, number=self.made)
-        for window in self.windows:
+        self.recent.append(start)
+        for window in self._all_windows():
             window.commit(start)
         for told in [told for told in self.allowances.values() if told.until > now]:
             self.allowances[told.name] = Allowance(told.name, told.remaining - 1, told.until)
@@ -191,7 +198,7 @@ class Pace:
 
     def settle(self, start: Start, weight: int) -> None:
         """That start has cost something else than was thought before it left."""
-        for window in self.windows:
+        for window in self._all_windows():
             window.reweigh(start, weight)
         start.weight = weight
 
@@ -203,20 +210,29 @@ class Pace:
         """The server's newest word by that name."""
         self.allowances[allowance.name] = allowance
 
+    def keep_to(self, name: str, window: Window) -> None:
+        """The server's newest word of a window by that name. It holds besides the declared ones, and for the starts
+        that were made before it was told."""
+        standing = self.told_windows.get(name)
+        if standing is None or standing.rate != window.rate:
+            for start in self.recent:
+                window.commit(start)
+            self.told_windows[name] = window
+
+    def _all_windows(self) -> Iterable[Window]:
+        return chain(self.windows, self.told_windows.values()) if self.told_windows else self.windows
+
 
 def pace(limits: WindowSettings) -> Pace:
-    """The windows that a job declares. Starts are spaced evenly above one a second unless the job says otherwise."""
-    windows = [
-        Window(
-            rate,
-            limits.headroom,
-            is_smooth=rate.starts > rate.per_s if limits.smooth is None else limits.smooth,
-            is_strict=limits.strict,
-        )
-        for rate in limits.rate
-        if isinstance(rate, Rate)
-    ]
+    """The windows that a job declares."""
+    windows = [window_of(rate, limits) for rate in limits.rate if isinstance(rate, Rate)]
     if limits.spacing:
         apart = Rate(1, limits.spacing)
         windows.append(Window(apart, limits.headroom, False, is_strict=limits.strict, is_weighted=False))
     return Pace(windows)
+
+
+def window_of(rate: Rate, limits: WindowSettings, *, is_weighted: bool = True) -> Window:
+    """The window of a rate. Starts are spaced evenly above one a second unless the job says otherwise."""
+    is_smooth = rate.starts > rate.per_s if limits.smooth is None else limits.smooth
+    return Window(rate, limits.headroom, is_smooth, is_strict=limits.strict, is_weighted=is_weighted)

@@ -78,6 +78,8 @@ def parse_fingerprint(job: LoadedJob) -> str:
         parts["function"] = [function.name, _hash_of(function.file, job, "parse.function")]
     if job.write.key:
         parts["key"] = job.write.key
+    if job.fetch.skip:
+        parts["skip"] = _plain(job.fetch.skip, job.secrets)
     if job.fetch.expect:
         parts["expect"] = [rule.model_dump(mode="json") for rule in job.fetch.expect]
     if shaping := _shaping(job):  # keys that came later: earlier folders stay as they are

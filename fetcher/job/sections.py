@@ -34,6 +34,7 @@ from fetcher.job.parse import Parse
 from fetcher.job.poll import Poll
 from fetcher.job.read import Read
 from fetcher.job.section import Section, written
+from fetcher.job.skip import Skip
 from fetcher.job.units import duration_between, size_between
 from fetcher.job.write import Write
 
@@ -150,6 +151,7 @@ class Fetch(Bodies):
         default=None, description="How the job that a request begins at the server is asked about until it is done."
     )
     batch: Batch | None = Field(default=None, description="How several rows are asked about in one request.")
+    skip: Skip | None = Field(default=None, description="Which rows are not asked about.")
     timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
         "30 s", "Longest time that one attempt may take, from connecting to the last byte."
     )

@@ -17,6 +17,7 @@ def templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]:
         entries += [(("fetch", section, key), value) for key, value in table_at(fetch, section).items()]
     for body in ("json", "form", "multipart", "text"):
         entries += _leaves(fetch.get(body), ("fetch", body))
+    entries += _leaves(table_at(fetch, "skip").get("answer"), ("fetch", "skip", "answer"))
     entries += _leaves(table_at(fetch, "graphql").get("variables"), ("fetch", "graphql", "variables"))
     for place, shape in _shapes(tree):
         fields = table_at(shape, "fields").items()

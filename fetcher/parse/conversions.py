@@ -53,12 +53,12 @@ def to_int(value: object) -> int:
 
 
 def to_float(value: object) -> float | int:
-    """A number; whole ones stay whole, since JSON knows no difference."""
+    """A number: 24 becomes 24.0, so that a column has one type; only a whole one that no float can hold stays whole."""
     match value:
         case bool():
             pass
         case int():
-            return value
+            return float(value) if abs(value) <= _MOST_EXACT else value
         case float() if math.isfinite(value):
             return float(value)
         case str() if _NUMBER.fullmatch(value.strip()) and math.isfinite(number := float(value)):

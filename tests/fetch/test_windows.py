@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.fetch.calendars import EDGE_S, period_of, periods_of
-from fetcher.fetch.windows import FOR_EVER, LARGEST_DELAY, Allowance, Pace, Window, pace
+from fetcher.fetch.windows import FOR_EVER, LARGEST_DELAY, Allowance, Pace, Window, pace, window_of
 from fetcher.job.sections import Limits
 from fetcher.job.units import CalendarRate, Rate
 
@@ -104,6 +104,37 @@ def test_no_allowance_raises_a_declared_limit(starts, remaining):
     windows = pace(Limits(rate=(Rate(starts, 10.0),), headroom=0.0, smooth=False))
     windows.told(Allowance("daily", remaining, 1e9))
     assert sum(at < 10.0 for at, _ in sent(windows, [(1, 0.0)] * 12)) <= starts
+
+
+@given(st.integers(1, 9), st.floats(1, 10), st.lists(st.floats(0, 2), max_size=20), st.integers(1, 12))
+def test_a_window_that_a_server_tells_of_holds_from_then_on_and_for_what_was_sent_before(quota, per_s, pauses, more):
+    """However many starts came too fast before it was told, the next one waits until it fits; spaced or not."""
+    windows = pace(Limits(headroom=0.0, smooth=False))
+    before = [at for at, _ in sent(windows, [(1, pause_s) for pause_s in pauses])]
+    told_at = max(before, default=0.0)
+    windows.keep_to("told", window_of(Rate(quota, per_s), Limits(headroom=0.0, smooth=False)))
+    for _ in range(more):
+        told_at = max(told_at, windows.ready_at())
+        windows.answered(windows.commit(told_at), told_at)
+        before.append(told_at)
+        assert sum(at > told_at - per_s + A_BIT_S for at in before) <= quota
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_the_newest_window_by_a_name_rules_and_none_raises_a_declared_limit(quotas):
+    """A server that halves its rate is believed, and one that doubles it, too; the job's own rate stays."""
+    windows = pace(Limits(rate=(Rate(5, 10.0),), headroom=0.0, smooth=False))
+    for quota in quotas:
+        windows.keep_to("told", window_of(Rate(quota, 10.0), Limits(headroom=0.0, smooth=False)))
+    assert sum(at < 10.0 for at, _ in sent(windows, [(1, 0.0)] * 12)) == min(5, quotas[-1])
+
+
+def test_a_window_that_a_server_tells_of_counts_requests():
+    """Whatever they weigh in the windows of the job."""
+    windows = pace(Limits(headroom=0.0))
+    told = window_of(Rate(2, 10.0), Limits(headroom=0.0), is_weighted=False)
+    windows.keep_to("told", told)
+    assert [at for at, _ in sent(windows, [(7, 0.0), (7, 0.0), (1, 0.0)])] == [0.0, 0.0, 10.0]
 
 
 def test_a_window_that_others_overfilled_lets_nobody_in_before_its_time():

@@ -116,7 +116,7 @@ def listening(feed: Responding) -> Iterator[None]:
 
     async def serve() -> None:
         app = web.Application()
-        app.router.add_route("*", "/{path}", feed.respond)
+        app.router.add_route("*", "/{path:.*}", feed.respond)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
