@@ -26,17 +26,15 @@ from fetcher.fetch.hints import Hints, hints
 from fetcher.fetch.keys import Key, Keys
 from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.masks import Masks
-from fetcher.fetch.policies import REQUESTS
 from fetcher.fetch.redirects import Hop, first_hop, method_after, next_hop
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
 from fetcher.fetch.sources import KEPT, Fetched, Keeping, Source, Wanted
 from fetcher.fetch.tokens import Tokens
-from fetcher.fetch.windows import Allowance, Start
+from fetcher.fetch.windows import Start
 from fetcher.fetch.wire import Asking, Wire
 from fetcher.job.expect import Expect
 from fetcher.job.sections import Fetch
-from fetcher.job.units import Rate
 from fetcher.model import Request, Response
 from fetcher.origins import homes_of
 from fetcher.tally import Tally
@@ -227,7 +225,8 @@ class Client:
             try:
                 response = await self._wire.exchange(asking)
                 asking.status = response.status
-                said = self._obeyed(response, key.realm)
+                said = hints(response, self._settings.hints, self._retries.now())
+                key.realm.obey(said, is_about_job=response.status == 202)
                 if (cost := told_cost(response, self._settings.limits)) is not None:
                     key.realm.settle(start, cost)
                     self._tally.cost += cost
@@ -324,20 +323,6 @@ class Client:
             ) from error
         except TooLong as wait:
             raise Parked(str(wait), 0.0 if wait.wait_s is None else self._retries.now() + wait.wait_s) from wait
-
-    def _obeyed(self, response: Response, realm: Realm) -> Hints:
-        """What the server says of waits and allowances; the whole realm keeps to it, not this one request."""
-        said, now = hints(response, self._settings.hints, self._retries.now()), time.monotonic()
-        if said.wait_s and response.status != 202:  # there it is about the job that was begun
-            realm.cool_down(now + said.wait_s)
-        for allowance in said.allowances:
-            realm.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))
-        for quota in said.quotas:
-            if quota.unit == REQUESTS:
-                realm.keep_to(quota.name, Rate(quota.units, quota.per_s))
-        if said.concurrency is not None:
-            realm.cap(said.concurrency)
-        return said
 
 
 def unknown(error: Exception) -> Unknown:

@@ -15,6 +15,8 @@ from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from fetcher.fetch.health import Health, Hopeless
+from fetcher.fetch.hints import Hints
+from fetcher.fetch.policies import REQUESTS
 from fetcher.fetch.quotas import Quotas
 from fetcher.fetch.rations import Rations, RationSettings, UsedUp
 from fetcher.fetch.starts import Clocks, StartsLog
@@ -158,6 +160,22 @@ class Realm:
         if self._rations:
             self._rations.settle(before, cost)
         self._news.set()
+
+    def obey(self, said: Hints, *, is_about_job: bool = False) -> None:
+        """Keep to what an answer says of waits and allowances: whoever asks next, not only who got it.
+
+        A wait that is about the job which a request has begun is that job's.
+        """
+        now = self._clock()
+        if said.wait_s and not is_about_job:
+            self.cool_down(now + said.wait_s)
+        for allowance in said.allowances:
+            self.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))
+        for quota in said.quotas:
+            if quota.unit == REQUESTS:
+                self.keep_to(quota.name, Rate(quota.units, quota.per_s))
+        if said.concurrency is not None:
+            self.cap(said.concurrency)
 
     def cool_down(self, until: float) -> None:
         """The server wants no start before `until` (monotonic seconds), whoever makes it."""
