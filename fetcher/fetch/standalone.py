@@ -165,7 +165,7 @@ class Client:
     ) -> Request:
         base = self._settings.base_url.rstrip("/")
         whole = base + url if url.startswith("/") else url
-        if origin_of(whole) != origin_of(base):
+        if whole is url and origin_of(whole) != origin_of(base):
             raise ValueError(f"expected a path, or a URL of {base}, got {url!r}: credentials go nowhere else")
         if query:
             whole += ("&" if "?" in whole else "?") + urlencode(query, doseq=True)
