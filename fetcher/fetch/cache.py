@@ -8,14 +8,11 @@ survived a power cut (synchronous=FULL): an answer may have been paid for.
 import asyncio
 import logging
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from threading import get_ident
 from types import TracebackType
 from typing import Any
 
@@ -23,19 +20,14 @@ import msgspec
 
 from fetcher.errors import DiskFailed
 from fetcher.fetch.cache_file import is_damage, opened, set_aside
+from fetcher.fetch.columns import ABOUT, PAIRS, UNREADABLE, About, columns, unpacked
 from fetcher.fetch.recent import OVERHEAD, Recent
 from fetcher.fetch.room import Needed, Room, nothing_is_needed
 from fetcher.fetch.stored import Stored
 from fetcher.model import Response
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 logger = logging.getLogger("fetcher")
 
-PACKING: dict[int, int] = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
 KEEP = """
 INSERT OR REPLACE INTO answers
     (request_key, status, headers, body, fetched_at, target, about, label, row_key, used_at, size)
@@ -54,19 +46,6 @@ BUSY_MS = 5000
 
 MOST_USED = 100_000
 """Uses that are noted until something is written; what is used beyond them may be dropped a little early."""
-
-
-class About(msgspec.Struct, frozen=True, array_like=True):
-    """What else is known of an answer that HTTP's rules apply to."""
-
-    asked_at: float
-    identity: str
-    selecting: dict[str, str] | None
-
-
-PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
-ABOUT = msgspec.json.Decoder(About)
-UNREADABLE = (msgspec.MsgspecError, zstd.ZstdError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +127,7 @@ class Cache:
         for number, status, headers, body, fetched_at in self._read(FIND, key, not_before, not_after):
             try:
                 pairs = PAIRS.decode(headers)
-                content = zstd.decompress(body)
+                content = unpacked(body)
             except UNREADABLE as error:
                 self._tell_unreadable(error)
                 return None
@@ -181,7 +160,7 @@ class Cache:
             return replace(stored, response=replace(stored.response, body=content))
         for (body,) in self._read(BODY, stored.number):
             try:
-                content = zstd.decompress(body)
+                content = unpacked(body)
             except UNREADABLE as error:
                 self._tell_unreadable(error)
                 return None
@@ -355,22 +334,3 @@ def kept_among(path: Path, keys: Sequence[str], not_before: float) -> int:
         if is_damage(error):
             return 0
         raise DiskFailed(f"{path}: {error}") from error
-
-
-@lru_cache(8)
-def _compressor_of(thread: int) -> "zstd.ZstdCompressor":
-    return zstd.ZstdCompressor(options=PACKING)
-
-
-def compressor() -> "zstd.ZstdCompressor":
-    """One that has been used before: to make one takes eight times as long as to pack two kilobytes."""
-    return _compressor_of(get_ident())
-
-
-def columns(
-    key: str, answer: Response, about: tuple[str | None, bytes | None], told: tuple[str, str, float]
-) -> tuple[object, ...]:
-    """An answer as the table holds it; its size counts the body as packed."""
-    body = compressor().compress(answer.body, zstd.ZstdCompressor.FLUSH_FRAME)
-    headers = msgspec.json.encode(answer.headers)
-    return key, answer.status, headers, body, answer.fetched_at, *about, *told, len(body)
