@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import DiskFailed
-from fetcher.fetch.cache import Cache, Label, columns
+from fetcher.fetch.cache import Cache, Label
+from fetcher.fetch.columns import columns
 from fetcher.model import Response
 
 ALWAYS = float("-inf")
@@ -121,7 +122,8 @@ def test_answers_survive_the_death_of_the_process(path):
     program = f"""
 import asyncio, os, signal
 from pathlib import Path
-from fetcher.fetch.cache import Cache, Label, columns
+from fetcher.fetch.cache import Cache, Label
+from fetcher.fetch.columns import columns
 from fetcher.model import Response
 
 async def story():

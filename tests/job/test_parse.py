@@ -193,3 +193,10 @@ def test_tables_beside_the_main_one_have_the_same_keys(load):
     ((name, shape),) = told.tables
     assert (name, shape.records, shape.key, shape.fields[0].name) == ("stations", "all.station[]", ("id",), "id")
     assert told.format.lists == {"station"}
+
+
+def test_slots_in_the_fields_of_any_table_are_checked(faults_of):
+    """With the place of the field."""
+    (line,) = faults_of(("[write]", '[write.tables.stations]\nrecords = "s"\nfields = { day = "{dat}" }\n[write]'))
+    assert "write.tables.stations.fields.day: nothing fills {dat}" in line
+    assert "did you mean '{date}'?" in line
