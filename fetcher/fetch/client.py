@@ -17,7 +17,7 @@ from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.caching import PLAIN, HttpCache, Policy
 from fetcher.fetch.costs import told_cost
-from fetcher.fetch.deadlines import Deadline
+from fetcher.fetch.deadlines import Deadline, turn_within
 from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
 from fetcher.fetch.facts import ALWAYS, Facts
 from fetcher.fetch.guard import check_public
@@ -328,15 +328,3 @@ class Client:
 def unknown(error: Exception) -> Unknown:
     """What a failure means for a request that was sent and must not be sent twice."""
     return Unknown(f"{error}: only the server knows whether it was carried out")
-
-
-@asynccontextmanager
-async def turn_within(left_s: float) -> AsyncIterator[None]:
-    """Get a turn in the block within what is left of a deadline. Raises `GaveUp`: the next run asks again."""
-    try:
-        async with asyncio.timeout(left_s if left_s < float("inf") else None):
-            yield
-    except TimeoutError as error:
-        late = GaveUp("no turn came for another attempt before fetch.retries.deadline")
-        late.is_early = True
-        raise late from error

@@ -1,8 +1,12 @@
 """How long one request may take over all its attempts and the waits between them."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+from fetcher.errors import GaveUp
 
 
 @dataclass(slots=True)
@@ -24,3 +28,15 @@ class Deadline:
     def left_s(self) -> float:
         """Seconds that are left, never negative."""
         return max(0.0, self._ends - self.now())
+
+
+@asynccontextmanager
+async def turn_within(left_s: float) -> AsyncIterator[None]:
+    """Get a turn in the block within what is left of a deadline. Raises `GaveUp`: the next run asks again."""
+    try:
+        async with asyncio.timeout(left_s if left_s < float("inf") else None):
+            yield
+    except TimeoutError as error:
+        late = GaveUp("no turn came for another attempt before fetch.retries.deadline")
+        late.is_early = True
+        raise late from error
