@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.open.serving import ROOT, Emulator
-from tests.stories.conftest import fetcher, output, start
+from tests.stories.conftest import fetcher, output, serve, start
 from tests.stories.feeds import sets
 
-__all__ = ["fetcher", "output", "start"]
+__all__ = ["fetcher", "output", "serve", "start"]
 
 
 @pytest.fixture(params=["generated", "recorded"])
