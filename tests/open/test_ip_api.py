@@ -62,13 +62,15 @@ def test_a_killed_run_asks_for_no_address_twice(fetcher, start, output, job, tmp
         until(lambda: len(api.asked) > 20, process)
         process.kill()
         process.wait()
+        answered = set(api.taken())
         ran = fetcher(*arguments)
 
-    assert ran.code == 0, ran.err
-    assert len(api.asked) <= distinct(table) + 1  # the one that was on its way
-    assert canonical_hash(output(tmp_path / "out").records()) == canonical_hash(expected(table))
-    assert fetcher(*arguments).code == 0
-    assert len(api.asked) <= distinct(table) + 1
+        assert ran.code == 0, ran.err
+        # One may have been on its way, and another not been kept yet when the next one left.
+        assert len(answered & set(api.taken())) <= 2
+        assert canonical_hash(output(tmp_path / "out").records()) == canonical_hash(expected(table))
+        assert fetcher(*arguments, "--reparse").code == 0  # failures are results, and are kept like any
+        assert api.taken() == []
 
 
 def test_in_batches_of_a_hundred_two_requests_are_enough(fetcher, output, job, tmp_path, source, table):
