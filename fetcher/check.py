@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from fetcher.compose.request import compose
 from fetcher.engines.functions import function_of
 from fetcher.errors import DiskFailed, Refused
+from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.units import Rate
@@ -155,7 +156,7 @@ def check_text(job: LoadedJob, found: Checked) -> str:
     if rules := job.fetch.expect:
         shown.append(("expects", ", ".join(rule.action for rule in rules)))
     shown += [("limits", limits_text(job)), ("answers", answers_text(job)), ("records", records_text(job))]
-    if added := [section.into or "what its function gives" for section in job.annotate]:
+    if added := [added_text(section) for section in job.annotate]:
         shown.append(("adds", ", ".join(added)))
     lines = [f"{job.name}: {job.file.name} can be run; nothing was sent"]
     lines += [f"  {what:<9}{text}" for what, text in shown]
@@ -223,3 +224,12 @@ def records_text(job: LoadedJob) -> str:
     made += "".join(f", {name} at {table.records}" for name, table in job.write.tables.items())
     state = "" if job.write.folder.is_dir() else " (not there yet)"
     return f"{made}, into {job.write.folder}{state}"
+
+
+def added_text(section: AnnotateSection) -> str:
+    """The fields that an annotator adds, as far as that is known."""
+    if section.into:
+        return section.into
+    if section.lookup:
+        return ", ".join(name for name, _ in section.lookup.pairs())
+    return "what its function gives"

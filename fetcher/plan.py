@@ -103,8 +103,8 @@ def past_of(runs: Path, ledger: LedgerView) -> Past:
 
 def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
     """Count rows, hits and requests of a run at `now`."""
-    rows = with_standings(rows_of(job, ledger, now), ledger)
-    while chunk := list(islice(rows, CHUNK_ROWS)):
+    rows, listed = 0, with_standings(rows_of(job, ledger, now), ledger)
+    while chunk := list(islice(listed, CHUNK_ROWS)):
         found.rows += len(chunk)
         errands = []
         for row, standing in chunk:
@@ -114,7 +114,9 @@ def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
         found.asked += len(errands)
         hits = hits_among(errands, job, now)
         found.hits += hits
-        found.requests += round((len(errands) - hits) * found.past.pages)
+        rows += len(errands) - hits
+    size = job.fetch.batch.size if job.fetch.batch else 1
+    found.requests = math.ceil(rows / size) if size > 1 else round(rows * found.past.pages)
 
 
 def hits_among(errands: Sequence[Errand], job: LoadedJob, now: float) -> int:

@@ -118,4 +118,4 @@ def test_a_file_of_a_batch_has_a_line_for_each_row():
 def test_a_batch_counts_once_or_once_for_each_row(counts_rows, cost):
     """APIs differ; the job says which."""
     batch = BY_ORDER.model_copy(update={"counts_rows": counts_rows})
-    assert asked("1", "2", batch=batch, limits={"cost": 3}).cost == cost
+    assert asked("1", "2", json=["{ip}"], batch=batch, limits={"cost": 3}).cost == cost

@@ -59,6 +59,7 @@ def test_what_is_recorded_holds_and_holds_no_secret(recorded, tmp_path, monkeypa
     assert sorted(path.name for path in files) == [
         "2024-01-02.1.json",
         "2024-01-02.records.jsonl",
+        "2024-01-03.1.body",
         "job.test.toml",
         "job.toml",
     ]

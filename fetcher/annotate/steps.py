@@ -55,7 +55,7 @@ def annotated(steps: tuple[Step, ...], records: Iterable[Record]) -> Iterator[Re
     `JobError` where a function or a table cannot be read."""
     for number, record in enumerate(records, 1):
         if not isinstance(record, Mapping):
-            raise Quarantined(f"record {number} is a {type(record).__name__}, expected a dict")
+            raise Quarantined(f"record {number} is of type {type(record).__name__}, expected a dict")
         found: dict[str, object] = dict(record)
         for step in steps:
             if _is_wanted(step, found):
@@ -85,8 +85,8 @@ def _added(step: Step, record: dict[str, object], number: int) -> Mapping[str, o
     if isinstance(found, Mapping):
         return found
     raise Quarantined(
-        f"record {number}: {getattr(step.by, 'name', '')} gave a {type(found).__name__}, expected a dict of fields "
-        "(or say 'into')"
+        f"record {number}: {getattr(step.by, 'name', '')} gave a value of type {type(found).__name__}, expected a dict "
+        "of fields (or say 'into')"
     )
 
 

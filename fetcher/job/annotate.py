@@ -1,5 +1,6 @@
 """`[[annotate]]`: what is added to each record before it is written."""
 
+import csv
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -8,7 +9,7 @@ from pydantic import Field, PlainValidator, StrictBool, ValidationInfo, WithJson
 from fetcher.job.entries import Function, JsonPath
 from fetcher.job.rule_tables import RuleSection, rules_in_file
 from fetcher.job.section import Section
-from fetcher.job.wording import shown
+from fetcher.job.wording import hint, shown
 
 
 def _read_file(value: object, info: ValidationInfo) -> Path:
@@ -26,6 +27,17 @@ def _read_file(value: object, info: ValidationInfo) -> Path:
 TableFile = Annotated[
     Path, PlainValidator(_read_file), WithJsonSchema({"type": "string", "examples": ["topics.toml", "stations.csv"]})
 ]
+
+
+def header_of(table: Path) -> list[str] | None:
+    """The names of a table's columns; None where it has no header that says so."""
+    if table.suffix not in (".csv", ".tsv"):
+        return None
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as lines:
+            return next(csv.reader(lines, delimiter="\t" if table.suffix == ".tsv" else ","), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"'{table.name}' cannot be read: {error}") from error
 
 
 class RulesSection(Section):
@@ -62,6 +74,14 @@ class LookupSection(Section):
     take: tuple[str, ...] | dict[str, str] = Field(
         min_length=1, description="Columns that are taken over, or {field of the record = column}."
     )
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        columns = header_of(self.table)
+        wanted = [self.column or self.field, *(column for _, column in self.pairs())]
+        if columns is not None and (missing := next((name for name in wanted if name not in columns), None)):
+            raise ValueError(f"'{self.table.name}' has no column '{missing}'{hint(missing, columns)}")
+        return self
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """(field of the record, column of the table)."""

@@ -3,9 +3,10 @@
 How each kind of value is read is in `entries`; here is only which key holds what.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.auth import Auth
@@ -37,6 +38,7 @@ from fetcher.job.section import Section, written
 from fetcher.job.skip import Skip
 from fetcher.job.units import duration_between, size_between
 from fetcher.job.write import Write
+from fetcher.template import Template
 
 
 class Budget(Section):
@@ -172,11 +174,43 @@ class Fetch(Bodies):
             raise ValueError("pages.into = 'json' needs a table 'json' or 'graphql' that the parameters go into")
         if self.pages and self.batch:
             raise ValueError("expected either 'pages' or 'batch', got both: a batch's pages are nobody's")
+        if self.pages and self.pages.kind == "split" and not self._can_tell_too_many():
+            raise ValueError(
+                "pages.kind = 'split' needs something that says when a window holds too much: a rule in expect with "
+                "action = 'split', or pages.size, pages.more or pages.total"
+            )
+        if self.batch and (strange := [name for name in self.batch.each if name not in self._slots()]):
+            raise ValueError(f"batch.each names '{strange[0]}', which is no slot of this request")
         if self.poll and (self.pages or self.batch):
             raise ValueError("expected 'poll' alone, got it with 'pages' or 'batch'")
         if any(rule.action == "split" for rule in self.expect) and (not self.pages or self.pages.kind != "split"):
             raise ValueError("the action 'split' of expect needs pages = { kind = 'split' }, which halves windows")
         return self
+
+    def _can_tell_too_many(self) -> bool:
+        pages = self.pages
+        told = pages and (pages.size or pages.more or pages.total)
+        return bool(told) or any(rule.action == "split" for rule in self.expect)
+
+    def _slots(self) -> set[str]:
+        """The names of all slots of the request."""
+        bodies = (self.json_, self.form, self.multipart, self.text, self.graphql and self.graphql.variables)
+        return {name for part in (self.url, self.query, self.headers, *bodies) for name in slots_in(part)}
+
+
+def slots_in(value: object) -> Iterator[str]:
+    """The names of the slots in a value, tables and lists included."""
+    match value:
+        case Template():
+            yield from value.slots
+        case BaseModel():
+            yield from slots_in(dict(value))
+        case dict():
+            for item in value.values():
+                yield from slots_in(item)
+        case list() | tuple():
+            for item in value:
+                yield from slots_in(item)
 
 
 class Job(Section):

@@ -72,7 +72,7 @@ def test_a_function_that_raises_or_gives_no_fields_says_at_which_record(tmp_path
     by = function(tmp_path, "def label(record):\n    return record['missing']")
     with pytest.raises(Quarantined, match=r"record 1: label raised KeyError: 'missing' \(labels.py, line 2\)"):
         added({}, Step(by))
-    with pytest.raises(Quarantined, match="gave a int, expected a dict of fields"):
+    with pytest.raises(Quarantined, match="gave a value of type int, expected a dict of fields"):
         added({"missing": 3}, Step(by))
 
 
@@ -112,5 +112,5 @@ def test_a_table_that_cannot_be_read_is_the_jobs_fault(tmp_path):
 
 def test_what_is_no_record_is_told_by_its_number():
     """As without annotators."""
-    with pytest.raises(Quarantined, match="record 2 is a int, expected a dict"):
+    with pytest.raises(Quarantined, match="record 2 is of type int, expected a dict"):
         list(annotated((Step(LABELS, "topics"),), [{}, 3]))  # type: ignore[list-item]

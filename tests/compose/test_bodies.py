@@ -92,6 +92,8 @@ def test_text_is_sent_as_it_is():
         ({"batch": {"size": 2, "each": ["a"]}, "pages": {"kind": "page"}}, "either 'pages' or 'batch'"),
         ({"batch": {"size": 2, "each": []}}, "at least 1 item"),
         ({"expect": [{"status": [400], "action": "split"}]}, "needs pages = { kind = 'split' }"),
+        ({"pages": {"kind": "split"}}, "needs something that says when a window holds too much"),
+        ({"batch": {"size": 2, "each": ["day"]}, "json": ["{date}"]}, "batch.each names 'day', which is no slot"),
     ],
 )
 def test_what_does_not_fit_together_is_a_fault(body, said):

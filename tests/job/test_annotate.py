@@ -1,7 +1,9 @@
 """`[[annotate]]` in a job file."""
 
 import pytest
+from pydantic import ValidationError
 
+from fetcher.job.annotate import LookupSection
 from fetcher.job.rule_tables import rules_in_file
 
 TOML = """\
@@ -53,3 +55,19 @@ def test_a_table_of_rules_that_cannot_be_meant_says_where(tmp_path, name, text, 
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=f"^{said}".replace("(", r"\(")):
         rules_in_file(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"field": "station"}, "'t.csv' has no column 'station'; did you mean 'stations'?"),
+        ({"field": "x", "column": "stations", "take": ["nam"]}, "'t.csv' has no column 'nam'; did you mean 'name'?"),
+        ({"field": "x", "column": "stations", "take": {"place": "district"}}, "'t.csv' has no column 'district'"),
+    ],
+)
+def test_a_column_that_a_table_does_not_have_is_a_fault(tmp_path, told, said):
+    """Every record would get a null, and nobody would know why."""
+    (tmp_path / "t.csv").write_text("stations,name\n1,a\n")
+    with pytest.raises(ValidationError) as caught:
+        LookupSection.model_validate({"table": "t.csv", "take": ["name"], **told}, context={"folder": tmp_path})
+    assert said in str(caught.value)
