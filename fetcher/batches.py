@@ -14,15 +14,15 @@ import jmespath
 import msgspec
 
 from fetcher.compose.request import compose, compose_batch
-from fetcher.errors import FetcherError, Quarantined, Refused
+from fetcher.errors import FetcherError, GaveUp, Quarantined, Refused
 from fetcher.fetch.client import Client
-from fetcher.fetch.expectations import meaning, rule_for
+from fetcher.fetch.expectations import Meaning, meaning, rule_for
 from fetcher.fetch.hints import NOTHING
 from fetcher.fetch.retries import AttemptFailed
 from fetcher.fetch.sources import Fetched, Source
 from fetcher.job.batch import Batch, Match
 from fetcher.job.sections import Fetch
-from fetcher.model import Request, Response, Row
+from fetcher.model import Request, Response, Row, Value
 
 LINGER_S = 0.05
 """So long a batch waits for one more row after the last that came: reading two hundred takes a tenth of that, where
@@ -40,7 +40,8 @@ class _Question:
     row: Row
     request: Request
     answer: asyncio.Future[Fetched]
-    intend: Intend | None
+    intends: list[Intend]
+    has_left: bool = False
 
     def fail(self, error: FetcherError) -> None:
         """There is no answer; nobody has to hear of it, for its row may be gone by now."""
@@ -64,7 +65,8 @@ class Batches:
         self._batch = batch
         self._client = client
         self._parts_of = partial(parts_of, batch, is_lines=is_lines)
-        self._gathering: dict[str, _Group] = {}
+        self._gathering: dict[tuple[Value, ...], _Group] = {}
+        self._same = sorted(fetch.slots() - set(batch.each))
         self._asked: dict[str, _Question] = {}
 
     async def fetch(self, row: Row, source: Source, intend: Intend | None, kept_since: float) -> Fetched:
@@ -73,10 +75,12 @@ class Batches:
         if kept := await self._client.kept(request, source, kept_since):
             return kept
         if same := self._asked.get(request.key):
-            if intend:
+            if intend and same.has_left:
                 await intend()
+            same.intends += [intend] if intend and not same.has_left else []
             return await asyncio.shield(same.answer)
-        question = _Question(row, request, asyncio.get_running_loop().create_future(), intend)
+        answer: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
+        question = _Question(row, request, answer, [intend] if intend else [])
         self._asked[request.key] = question
         try:
             if group := self._joined(question):
@@ -87,8 +91,7 @@ class Batches:
 
     def _joined(self, question: _Question) -> _Group | None:
         """Put a question where its like are gathered; the group, for whoever is the first of it."""
-        same = {**question.row.values, **dict.fromkeys(self._batch.each, "x")}
-        kind = compose(self._fetch, question.row._replace(values=same)).key
+        kind = tuple(question.row.values.get(name) for name in self._same)
         group = self._gathering.get(kind)
         is_first = group is None
         group = group or self._gathering.setdefault(kind, _Group())
@@ -107,15 +110,16 @@ class Batches:
                     await group.is_full.wait()
         if not group.is_full.is_set():
             self._gathering = {kind: other for kind, other in self._gathering.items() if other is not group}
-        await self._send(group.questions)
+        try:
+            await self._send(group.questions)
+        finally:
+            for question in group.questions:
+                question.answer.cancel()  # of those that have none, where this carrier is stopped
 
     async def _send(self, questions: Sequence[_Question]) -> None:
         """Ask, and give every question its answer. Where one of them spoils the request for all, halves are asked."""
-        intends = [question.intend for question in questions if question.intend]
-        request = compose_batch(self._fetch, [question.row for question in questions])
         try:
-            fetched = await self._client.ask(request, partial(_all, intends) if intends else None)
-            items = await self._told_apart(fetched.response, questions)
+            await self._ask(questions)
         except Refused as error:
             if len(questions) == 1:
                 questions[0].fail(error)
@@ -126,13 +130,17 @@ class Batches:
         except FetcherError as error:
             for question in questions:
                 question.fail(error)
-        except asyncio.CancelledError:
-            for question in questions:
-                question.answer.cancel()
-            raise
+
+    async def _ask(self, questions: Sequence[_Question]) -> None:
+        request = compose_batch(self._fetch, [question.row for question in questions])
+        is_noted = any(question.intends for question in questions)
+        fetched = await self._client.ask(request, partial(_leaving, questions) if is_noted else None)
+        if fetched.meaning is not Meaning.RECORDS or fetched.response.status == 204:
+            items: list[Response | None] = [fetched.response] * len(questions)
         else:
-            for question, item in zip(questions, items, strict=True):
-                await self._settle(question, replace(fetched, response=item) if item else None)
+            items = await self._told_apart(fetched.response, questions)
+        parts = [replace(fetched, response=item) if item else None for item in items]
+        await asyncio.gather(*map(self._settle, questions, parts))
 
     async def _told_apart(self, response: Response, questions: Sequence[_Question]) -> list[Response | None]:
         """Each question's own part of an answer; None where there is none for it."""
@@ -141,7 +149,7 @@ class Batches:
             bodies = await asyncio.to_thread(self._parts_of, response.body, rows)
         else:
             bodies = self._parts_of(response.body, rows)
-        return [None if body is None else replace(response, body=body) for body in bodies]
+        return [None if body is None else replace(response, body=body, url="") for body in bodies]
 
     async def _settle(self, question: _Question, fetched: Fetched | None) -> None:
         """Judge one row's part by the job's rules, keep it, and hand it to whoever waits for it."""
@@ -149,18 +157,21 @@ class Batches:
             if fetched is None:
                 raise Quarantined("the answer to the batch has nothing for this row")
             rule = rule_for(self._fetch.expect, fetched.response)
-            meant = meaning(replace(fetched.response, status=200), NOTHING, rule)
+            meant = meaning(fetched.response, NOTHING, rule) if rule else fetched.meaning
             await self._client.keep(question.request, fetched.response, question.row.key)
         except AttemptFailed as failure:
-            question.fail(Quarantined(f"its part of the batch: {failure}"))
+            question.fail(GaveUp(f"its part of the batch: {failure}"))
         except FetcherError as error:
             question.fail(error)
         else:
             question.answer.set_result(replace(fetched, meaning=meant))
 
 
-async def _all(intends: Sequence[Intend]) -> None:
-    await asyncio.gather(*(intend() for intend in intends))
+async def _leaving(questions: Sequence[_Question]) -> None:
+    """Put all that is asked on record; whoever shares a question from now on does so by itself."""
+    for question in questions:
+        question.has_left = True
+    await asyncio.gather(*(intend() for question in questions for intend in question.intends))
 
 
 def parts_of(batch: Batch, body: bytes, rows: Sequence[Row], *, is_lines: bool = False) -> list[bytes | None]:

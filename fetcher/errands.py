@@ -17,6 +17,7 @@ from fetcher.selection import Verdict
 NOT_ASKED = "fetch.skip says that it is not asked about"
 NOT_OUT_YET = "nothing is published yet"
 SENT = "sent, and no answer came: only the server knows whether it was carried out"
+TURNED_AWAY = "sent, and turned away with all others"
 SKIPPED = f"{SENT}; given up, as fetch.on_unknown says"
 
 
@@ -67,10 +68,13 @@ class Step:
     parsed: Parsed
     attempts: int
     wait_s: float = 0.0
+    is_kept: bool = False
 
     @property
     def is_told(self) -> bool:
-        """Whether there is something to commit: not of a job at the server that is where it was."""
+        """Whether there is something to commit: not of a job at the server that is where it was, or was known to be."""
+        if self.is_kept and self.after and self.after.phase:
+            return False
         return self.after is None or self.after.phase != self.place.phase or not self.after.phase
 
 

@@ -91,6 +91,10 @@ class Parked(RowError):
         self.until = until
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[type["Parked"], tuple[str, float]]:
+        """Copied and sent with both of its parts."""
+        return type(self), (str(self), self.until)
+
 
 class NotKept(RowError):
     """No answer to this row's request is kept, and the run may not ask for one."""

@@ -13,20 +13,31 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from itertools import islice
 
+from fetcher.asking import fetched_of, looked_at
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
-from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
 from fetcher.compose.skips import stated_answer
-from fetcher.errands import NOT_ASKED, SENT, SKIPPED, Errand, Step, came, errand_of, failed, unread, without_network
+from fetcher.errands import (
+    NOT_ASKED,
+    SKIPPED,
+    TURNED_AWAY,
+    Errand,
+    Step,
+    came,
+    errand_of,
+    failed,
+    unread,
+    without_network,
+)
 from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import Outcome, PageFacts, Request, Response, Row, RowState
+from fetcher.model import Outcome, PageFacts, Response, Row, RowState
 from fetcher.origins import homes_of
 from fetcher.parse.records import Answer, Parsed, parse_item
-from fetcher.polling import STATUS, after, look
+from fetcher.polling import STATUS, after
 from fetcher.read.aside import aside
 from fetcher.read.tables import Reading
 from fetcher.selection import RunOptions, Verdict, verdict
@@ -61,12 +72,11 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
     while place:
         try:
             step = await step_of(stations, errand, place, seen)
-        except NotKept:
-            if errand.is_lost and job.fetch.on_unknown == "skip":
-                yield errand.outcome(RowState.DISCARDED, reason=SKIPPED)
-            return
-        except RowError as error:
-            yield failed(errand, error, place, job)
+        except (RowError, Stopped, CredentialRefused) as error:
+            if outcome := ended(stations, errand, place, error):
+                yield outcome
+            if not isinstance(error, RowError):
+                raise
             return
         if step.is_told:
             yield came(errand, step, job)
@@ -79,16 +89,33 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
             return
 
 
+def ended(stations: Stations, errand: Errand, place: Place, error: FetcherError) -> Outcome | None:
+    """How a row ends that was not answered; None where it stays as it is."""
+    match error:
+        case NotKept():
+            is_given_up = errand.is_lost and stations.job.fetch.on_unknown == "skip" and place == errand.place
+            return errand.outcome(RowState.DISCARDED, reason=SKIPPED) if is_given_up else None
+        case RowError():
+            return failed(errand, error, place, stations.job)
+    stations.client.halt()  # whoever comes next would be turned away, too
+    if errand.row.key in stations.owed:  # on record as sent
+        return errand.outcome(RowState.WAITING, reason=TURNED_AWAY, position=place.text)
+    return None
+
+
 async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[bytes]) -> Step:
     """Ask for a place of the row, and see what it brings and where the row goes on. Raises a `RowError`."""
     fetched = await fetched_of(stations, errand, place)
     try:
         if poll := stations.job.fetch.poll:
             ahead = after(stations.job.fetch, poll, errand.row, (place, fetched.response))
-            if place.phase == STATUS and (ahead.place is None or ahead.place.phase != STATUS):
+            is_kept = fetched.attempts == 0
+            is_over = place.phase == STATUS and (ahead.place is None or ahead.place.phase != STATUS)
+            if is_over and not is_kept:
                 await stations.client.keep(looked_at(stations.job, errand, place), fetched.response, errand.row.key)
             if ahead.place:
-                return Step(place, ahead.place, NONE, fetched.attempts, ahead.wait_s)
+                wait_s = 0.0 if is_kept else ahead.wait_s
+                return Step(place, ahead.place, NONE, fetched.attempts, wait_s, is_kept)
         stations.owed.add(errand.row.key)
         parsed = await parsed_of(stations, fetched, errand.row)
         if not is_in_parts(stations.job):
@@ -106,12 +133,6 @@ def is_in_parts(job: LoadedJob) -> bool:
     return job.fetch.pages is not None and job.fetch.pages.kind == "split"
 
 
-def looked_at(job: LoadedJob, errand: Errand, place: Place) -> Request:
-    """The request for the status or the results of the row's job."""
-    asked = look(request_of(job, errand, FIRST), place)
-    return replace(asked, url=with_own_secrets(asked.url, job.fetch, errand.row))
-
-
 async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
     """How a row ends that is not asked about; None for every other row."""
     try:
@@ -119,53 +140,12 @@ async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
         if answer is None:
             return None
         if not answer:
-            return errand.outcome(RowState.EMPTY, reason=NOT_ASKED, is_answered=True)
+            return replace(came(errand, Step(FIRST, None, NONE, 0), stations.job), reason=NOT_ASKED)
         response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
         parsed = await parsed_of(stations, Fetched(response, 0), errand.row)
     except RowError as error:
         return failed(errand, error, FIRST, stations.job)
     return came(errand, Step(FIRST, None, parsed, 0), stations.job)
-
-
-async def fetched_of(stations: Stations, errand: Errand, place: Place) -> Fetched:
-    """The answer to a place of the row, asked alone or together with others."""
-    if place.phase:
-        request = looked_at(stations.job, errand, place)
-        kept = await stations.client.kept(request, errand.source, errand.kept_since)
-        if kept or place.phase == STATUS:
-            return kept or await stations.client.ask(request)
-        return await stations.client.fetch(request, errand.source, row_key=errand.row.key)
-    request = request_of(stations.job, errand, place)
-    intent = intent_of(stations, errand, request, place)
-    if stations.batches:
-        return await stations.batches.fetch(errand.row, errand.source, intent, errand.kept_since)
-    return await stations.client.fetch(
-        request, errand.source, intent, kept_since=errand.kept_since, row_key=errand.row.key
-    )
-
-
-def request_of(job: LoadedJob, errand: Errand, place: Place) -> Request:
-    """What is sent for a place of the row."""
-    request = compose(job.fetch, errand.row, place)
-    if not job.fetch.idempotency_key:
-        return request
-    answers = errand.before.answers if errand.before else 0  # each time that it is asked anew it is another request
-    return with_idempotency_key(request, job.name, errand.row.key, str(place.number), str(answers))
-
-
-def intent_of(
-    stations: Stations, errand: Errand, request: Request, place: Place
-) -> Callable[[], Awaitable[None]] | None:
-    """What has to be on record before the request leaves, where a second one would be carried out too."""
-    if request.is_repeatable or stations.job.fetch.on_unknown == "retry":
-        return None
-    sent = errand.outcome(RowState.UNKNOWN, reason=SENT, position=place.text, is_end=False)
-
-    async def record() -> None:
-        stations.owed.add(sent.row_key)
-        await stations.settle(sent)
-
-    return record
 
 
 async def parsed_of(stations: Stations, fetched: Fetched, row: Row) -> Parsed:
@@ -283,12 +263,15 @@ def carriers_of(fetch: Fetch) -> int:
 async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: Surroundings) -> None:
     """Carry a row to its outcome, or to the page that it has reached when no further one is to be begun."""
     outcome = None
-    async with aclosing(carry(stations, errand)) as outcomes:
-        async for outcome in outcomes:
-            await writer.put(outcome)
-            stations.owed.discard(errand.row.key)
-            if around.drain.is_set():
-                return
+    try:
+        async with aclosing(carry(stations, errand)) as outcomes:
+            async for outcome in outcomes:
+                await writer.put(outcome)
+                stations.owed.discard(errand.row.key)
+                if around.drain.is_set():
+                    return
+    finally:
+        stations.owed.discard(errand.row.key)
     if outcome is None or not outcome.is_end:
         count_left(errand, around.tally, has_moved=outcome is not None)
 

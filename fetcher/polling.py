@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from fetcher.compose.pages import Place, within_homes
 from fetcher.compose.request import composed_path
-from fetcher.errors import GaveUp, Quarantined, Refused
+from fetcher.errors import Incomplete, Quarantined, Refused
 from fetcher.fetch.retry_after import asked_s, fields_of
 from fetcher.job.poll import Poll
 from fetcher.job.sections import Fetch
@@ -38,7 +38,7 @@ def look(request: Request, place: Place) -> Request:
 
 
 def after(fetch: Fetch, poll: Poll, row: Row, step: tuple[Place, Response]) -> NextLook:
-    """What comes after an answer. Raises `Refused` where the job has failed, `GaveUp` where it takes too long, and
+    """What comes after an answer. Raises `Refused` where the job has failed, `Incomplete` where it takes too long, and
     `Quarantined` where the answer does not say how to go on."""
     place, response = step
     match place.phase:
@@ -72,7 +72,8 @@ def _after_status(fetch: Fetch, poll: Poll, row: Row, step: tuple[Place, Respons
     if not is_done:
         taken_s = response.fetched_at - place.since
         if taken_s > poll.longest:
-            raise GaveUp(f"the job is not done after {taken_s:,.0f} s, and fetch.poll.longest = {poll.longest:,.0f} s")
+            most = f"fetch.poll.longest = {poll.longest:,.0f} s"
+            raise Incomplete(f"the job is not done after {taken_s:,.0f} s, and {most}")
         return NextLook(replace(place, number=place.number + 1), _wait_s(poll, response))
     if poll.result_path:
         address = _path(fetch, poll.result_path, row, place.job)

@@ -18,13 +18,13 @@ from fetcher.job.load import LoadedJob
 from fetcher.model import Response, Row
 from fetcher.playback import Played, played, stage
 from fetcher.preview import Look, preview
-from fetcher.redaction import MASK, redacted
+from fetcher.redaction import MASK, forms_of, redacted
 from fetcher.rehearsal import Looked
 
 INLINE_BYTES = 8000
 KEPT_HEADERS = re.compile(r"content-type|link|retry-after|.*rate-?limit.*", re.IGNORECASE)
 TOLD_SECRETS = re.compile(
-    r'("(?:access_?|refresh_?|id_?|auth_?|api_?|session_?)?(?:token|key|secret|password)"\s*:\s*")[^"\\]{8,}(")',
+    r'("(?:access_?|refresh_?|id_?|auth_?|api_?|session_?)?(?:token|key|secret|password)"\s*:\s*")(?:[^"\\]|\\.){8,}(")',
     re.IGNORECASE,
 )
 PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f]*")
@@ -90,7 +90,7 @@ def stripped(job: LoadedJob, response: Response) -> Response:
     try:
         text = response.body.decode()
     except UnicodeDecodeError:
-        has_secret = any(secret.encode() in response.body for secret in job.secrets)
+        has_secret = any(form.encode() in response.body for secret in job.secrets for form in forms_of(secret))
         return replace(response, headers=headers, body=b"" if has_secret else response.body)
     body = TOLD_SECRETS.sub(rf"\g<1>{MASK}\g<2>", redacted(text, job.secrets)).encode()
     return replace(response, headers=headers, body=body)

@@ -78,6 +78,9 @@ class Owed:
         self._keys.add(key)
         self.none.clear()
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
     def discard(self, key: str) -> None:
         """That row has its outcome, if it was ever sent."""
         self._keys.discard(key)

@@ -1,18 +1,23 @@
 """Answers to a batch find their rows."""
 
+import asyncio
 import json
+from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.batches import parts_of
+from fetcher.batches import Batches, parts_of
 from fetcher.compose.request import compose_batch
-from fetcher.errors import Quarantined
+from fetcher.errors import GaveUp, Parked, Quarantined, Stopped
+from fetcher.fetch.expectations import Meaning
+from fetcher.fetch.sources import Fetched, Source
 from fetcher.job.batch import Batch
 from fetcher.job.sections import Fetch
-from fetcher.model import Row
+from fetcher.model import Response, Row
 
 BY_ORDER = Batch(size=100, each=("ip",))
 BY_KEY = Batch.model_validate({"size": 100, "each": ["ip"], "match": {"answer": "query", "row": "{ip}"}})
@@ -119,3 +124,123 @@ def test_a_batch_counts_once_or_once_for_each_row(counts_rows, cost):
     """APIs differ; the job says which."""
     batch = BY_ORDER.model_copy(update={"counts_rows": counts_rows})
     assert asked("1", "2", json=["{ip}"], batch=batch, limits={"cost": 3}).cost == cost
+
+
+class Answering:
+    """A client that answers a batch by `answer`, and keeps nothing; `asked` are the requests."""
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+
+    async def kept(self, request, source, since):
+        return None
+
+    async def keep(self, request, response, row_key=""):
+        pass
+
+    async def ask(self, request, intend=None):
+        self.asked.append(request)
+        if intend:
+            await intend()
+        return self.answer(request)
+
+
+def batches_of(answer, **section):
+    section = {"base_url": "https://a.example", "url": "/", "method": "POST", "json": ["{ip}"], **section}
+    fetch = Fetch.model_validate({"batch": {"size": 3, "each": ["ip"]}, **section})
+    assert fetch.batch
+    client: Any = Answering(answer)
+    return Batches(fetch, fetch.batch, client), client
+
+
+async def asked_of(batches, *ips, intend=None):
+    """What becomes of each row: its answer's body, or its error."""
+    told = (batches.fetch(row, Source.KEPT_FIRST, intend, 0.0) for row in [Row(str(ip), {"ip": ip}) for ip in ips])
+    found = await asyncio.gather(*told, return_exceptions=True)
+    return [one.response.body if isinstance(one, Fetched) else type(one) for one in found]
+
+
+def echoed(request):
+    return Fetched(Response(200, (), request.body, 0.0), 1)
+
+
+async def test_a_row_that_has_no_place_in_a_batch_is_asked_alone_and_holds_up_nobody():
+    """A null cannot be joined with others, and by itself it can be sent."""
+    batches, _ = batches_of(echoed, json={"ids": "{ip}"}, batch={"size": 3, "each": ["ip"], "answers": "[ids]"})
+    async with asyncio.timeout(10):
+        found = await asked_of(batches, "1", None)
+    assert found == [b'"1"', b"null"]
+
+
+@pytest.mark.parametrize("error", [GaveUp("down"), Parked("later", 1.0), Stopped("quota")])
+async def test_a_failure_of_a_batch_is_told_to_each_of_its_rows(error):
+    """Whoever waits hears of it, those who share a question too."""
+
+    def fail(_):
+        raise error
+
+    batches, _ = batches_of(fail)
+    async with asyncio.timeout(10):
+        assert await asked_of(batches, "1", "2", "2") == [type(error)] * 3
+
+
+async def test_an_error_that_nobody_knows_ends_all_who_wait():
+    """A mistake of ours must not leave carriers waiting for ever."""
+
+    def fail(_):
+        raise ZeroDivisionError
+
+    batches, _ = batches_of(fail)
+    async with asyncio.timeout(10):
+        found = await asked_of(batches, "1", "2", "3")
+    assert ZeroDivisionError in found
+    assert set(found) <= {ZeroDivisionError, asyncio.CancelledError}
+
+
+@pytest.mark.parametrize("status", [204, 404])
+async def test_an_answer_that_says_nothing_says_it_of_every_row(status):
+    """A 204, or what a rule takes for empty."""
+
+    def nothing(_):
+        return Fetched(Response(status, (), b"", 0.0), 1, Meaning.EMPTY if status == 404 else Meaning.RECORDS)
+
+    batches, client = batches_of(nothing, expect=[{"status": [404], "action": "empty"}])
+    assert await asked_of(batches, "1", "2") == [b"", b""]
+    assert len(client.asked) == 1
+
+
+async def test_a_part_that_a_rule_asks_for_again_is_left_to_the_next_run():
+    """It is no answer, and the row is not settled."""
+    batches, _ = batches_of(echoed, expect=[{"body": "@ == '2'", "action": "retry"}])
+    assert await asked_of(batches, "1", "2") == [b'"1"', GaveUp]
+
+
+async def test_dates_of_a_batch_keep_their_format():
+    """They are filled row by row, then joined."""
+    section = {"method": "GET", "json": None, "query": {"d": "{ip:%d.%m.}"}}
+    batches, client = batches_of(lambda _: Fetched(Response(200, (), b"[1,2]", 0.0), 1), **section)
+    assert await asked_of(batches, date(2024, 1, 31), date(2024, 2, 1)) == [b"1", b"2"]
+    assert [request.url for request in client.asked] == ["https://a.example/?d=31.01.%2C01.02."]
+
+
+async def test_rows_that_differ_in_another_slot_go_into_another_request():
+    """A column that no slot asks for parts nobody."""
+    batches, client = batches_of(echoed, url="/{lang}")
+    rows = [Row(str(n), {"ip": str(n), "lang": "en" if n < 2 else "de", "other": n}) for n in range(4)]
+    await asyncio.gather(*(batches.fetch(row, Source.KEPT_FIRST, None, 0.0) for row in rows))
+    assert sorted((request.url[-2:], request.body) for request in client.asked) == [
+        ("de", b'["2","3"]'),
+        ("en", b'["0","1"]'),
+    ]
+
+
+async def test_all_that_share_a_question_are_on_record_before_it_leaves():
+    """And nobody before that: a run that ends while a batch is gathered has sent nothing."""
+    noted = []
+
+    async def intend():
+        noted.append(len(client.asked))
+
+    batches, client = batches_of(echoed)
+    await asked_of(batches, "1", "1", "2", intend=intend)
+    assert noted == [1, 1, 1]

@@ -3,7 +3,7 @@
 import pytest
 
 from fetcher.compose.pages import Place
-from fetcher.errors import GaveUp, Quarantined, Refused
+from fetcher.errors import Incomplete, Quarantined, Refused
 from fetcher.job.poll import Poll
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response, Row
@@ -102,10 +102,10 @@ def test_a_job_that_is_done_has_its_results_there_or_elsewhere(poll, body, addre
 
 
 def test_a_job_that_failed_is_refused_and_one_that_never_ends_is_given_up():
-    """The first is an answer; the second is asked about again by the next run, and not submitted anew."""
+    """The first is an answer; the second begins anew, for nobody knows whether it will ever end."""
     with pytest.raises(Refused, match="out of memory"):
         ahead(WAITING, b'{"state": "failed", "why": "out of memory"}', done="ok", failed="state == 'failed'")
-    with pytest.raises(GaveUp, match="not done after 30 s"):
+    with pytest.raises(Incomplete, match="not done after 30 s"):
         ahead(WAITING, b"{}", done="ok", longest="29 s")
     assert ahead(WAITING, b"{}", done="ok", longest="30 s").place is not None
 

@@ -24,7 +24,7 @@ QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 def body_of(fetch: Fetch, rows: Sequence[Row], place: Place) -> tuple[bytes, str]:
     """The body and its media type; nothing where the job has none. `rows` are several in a batch, else one."""
     if fetch.form is not None:
-        fields = {name: text_value(value, joined(fetch, rows)) for name, value in fetch.form.items()}
+        fields = {name: text_value(fetch, value, rows) for name, value in fetch.form.items()}
         return urlencode(fields).encode(), "application/x-www-form-urlencoded"
     if fetch.text is not None:
         kind = fetch.content_type.fill_text(rows[0].values)
@@ -121,16 +121,21 @@ def multipart(fetch: Fetch, parts: Mapping[str, Part | Template | float], rows: 
                 disposition += f'; filename="{value.filename.fill_text(rows[0].values).translate(QUOTED)}"'
             head = f"\r\nContent-Type: {value.content_type.fill_text(rows[0].values)}"
         else:
-            text = text_value(value, joined(fetch, rows))
+            text = text_value(fetch, value, rows)
         pieces.append(f"Content-Disposition: {disposition}{head}\r\n\r\n{text}\r\n".encode())
     boundary = hashlib.sha256(b"".join(pieces)).hexdigest()[:32]
     body = b"".join(b"--%b\r\n%b" % (boundary.encode(), piece) for piece in pieces)
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def text_value(value: Template | float, row: Row) -> str:
-    """A value of a query or a form as text; it is percent-encoded later."""
-    return value.fill_text(row.values) if isinstance(value, Template) else text_of(value)
+def text_value(fetch: Fetch, value: Template | float, rows: Sequence[Row]) -> str:
+    """A value of a query or a form as text; it is percent-encoded later. One slot that differs is filled for each row,
+    and the texts are joined."""
+    if not isinstance(value, Template):
+        return text_of(value)
+    if len(rows) > 1 and fetch.batch and len(value.parts) == 1 and differs(fetch, value):
+        return fetch.batch.separator.join(value.fill_text(row.values) for row in rows)
+    return value.fill_text(joined(fetch, rows).values)
 
 
 def with_value(body: object, way: Sequence[str], value: Scalar) -> dict[str, object]:

@@ -46,7 +46,7 @@ def compose_batch(fetch: Fetch, rows: Sequence[Row], place: Place = FIRST) -> Re
     try:
         headers = tuple((name, header_value(name, template, row)) for name, template in fetch.headers.items())
         body, media_type = body_of(fetch, rows, place)
-        url = composed_url(fetch, row, place)
+        url = composed_url(fetch, rows, place)
     except UnicodeEncodeError as error:
         raise Refused(f"{error.object!r} has half a character (a lone surrogate), which cannot be sent") from error
     if body and "content-type" not in {name.lower() for name, _ in headers}:
@@ -65,15 +65,15 @@ def at_part(fetch: Fetch, row: Row, place: Place) -> Row:
     return row._replace(values=halved_values(row.values, str(place.cursor), timedelta(seconds=fetch.pages.least)))
 
 
-def composed_url(fetch: Fetch, row: Row, place: Place) -> str:
+def composed_url(fetch: Fetch, rows: Sequence[Row], place: Place) -> str:
     """The whole address. One that an answer named is asked as it is, but for the credential."""
     if fetch.pages and fetch.pages.kind in ("link", "next_url") and place.cursor is not None:
-        return with_own_secrets(str(place.cursor), fetch, row)
-    query = [(name, text_value(value, row)) for name, value in fetch.query.items()]
+        return with_own_secrets(str(place.cursor), fetch, rows[0])
+    query = [(name, text_value(fetch, value, rows)) for name, value in fetch.query.items()]
     if fetch.pages and fetch.pages.into == "query":
         asked = {name: text_of(value) for name, value in parameters(fetch.pages, place)}
         query = [(name, text) for name, text in query if name not in asked] + list(asked.items())
-    url = fetch.base_url + composed_path(fetch.url, row)
+    url = fetch.base_url + composed_path(fetch.url, joined(fetch, rows))
     return url + ("&" if "?" in url else "?") + urlencode(query) if query else url
 
 
@@ -91,7 +91,7 @@ def with_own_secrets(url: str, fetch: Fetch, row: Row) -> str:
         own = unquote_plus(name)
         if own != credential:
             is_masked = own in fetch.query and unquote_plus(value) == MASK
-            kept.append(urlencode([(own, text_value(fetch.query[own], row))]) if is_masked else pair)
+            kept.append(urlencode([(own, text_value(fetch, fetch.query[own], [row]))]) if is_masked else pair)
     return f"{base}?{'&'.join(kept)}" if kept else base
 
 

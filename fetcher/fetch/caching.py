@@ -201,7 +201,8 @@ class HttpCache:
 
     async def _received(self, wanted: Wanted, fetched: Fetched) -> tuple[Fetched, bool]:
         """Keep an answer that may be kept; the second part tells whether others may have it now."""
-        is_elsewhere = fetched.response.url not in ("", wanted.request.url)  # a redirect may lead to another tomorrow
+        url = wanted.request.url
+        is_elsewhere = fetched.response.url not in ("", url, self._policy.label(url))  # a redirect may change tomorrow
         if is_elsewhere or not may_store(wanted.request, fetched.response):
             return fetched, False
         stored = self._stored(wanted.request, fetched)

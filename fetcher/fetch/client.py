@@ -173,8 +173,7 @@ class Client:
         while True:
             response, said, key = await self._chain(asking)
             try:
-                is_accepted = response.status in asking.accepted
-                meant = Meaning.RECORDS if is_accepted else await self._meaning(response, said, asking, key)
+                meant = await self._meaning(response, said, asking, key)
             except CredentialRefused as refusal:
                 if not asking.hop.is_home:  # a stranger, who was shown none
                     raise GaveUp(f"HTTP {response.status}: {response.url} wants a credential") from refusal
@@ -302,6 +301,8 @@ class Client:
         try:
             rule = await self._rule(response)
             self._tell(asking.request, response, rule)
+            if rule is None and response.status in asking.accepted:
+                return Meaning.RECORDS
             return meaning(response, said, rule, is_repeatable=asking.is_repeatable)
         except AttemptFailed as failure:
             if failure.hint_s and failure.hint_s != said.wait_s:

@@ -40,7 +40,7 @@ class Poll(Section):
         "5 s", "Time between two looks at the status, where the server says nothing (Retry-After)."
     )
     longest: Annotated[float, duration_between("1 s", "366 days")] = written(
-        "1 day", "Longest time that a job may take; then its row gives up, and is asked about again by the next run."
+        "1 day", "Longest time that a job may take; then its row fails, and begins anew with a job of its own."
     )
 
     @model_validator(mode="after")

@@ -174,25 +174,38 @@ class Fetch(Bodies):
             raise ValueError("pages.into = 'json' needs a table 'json' or 'graphql' that the parameters go into")
         if self.pages and self.batch:
             raise ValueError("expected either 'pages' or 'batch', got both: a batch's pages are nobody's")
-        if self.pages and self.pages.kind == "split" and not self._can_tell_too_many():
-            raise ValueError(
+        if fault := self._split_fault() or self._batch_fault():
+            raise ValueError(fault)
+        if self.poll and (self.pages or self.batch):
+            raise ValueError("expected 'poll' alone, got it with 'pages' or 'batch'")
+        return self
+
+    def _split_fault(self) -> str | None:
+        is_split = self.pages is not None and self.pages.kind == "split"
+        has_rule = any(rule.action == "split" for rule in self.expect)
+        if has_rule and not is_split:
+            return "the action 'split' of expect needs pages = { kind = 'split' }, which halves windows"
+        if self.pages and is_split and not (has_rule or self.pages.size or self.pages.more or self.pages.total):
+            return (
                 "pages.kind = 'split' needs something that says when a window holds too much: a rule in expect with "
                 "action = 'split', or pages.size, pages.more or pages.total"
             )
-        if self.batch and (strange := [name for name in self.batch.each if name not in self._slots()]):
-            raise ValueError(f"batch.each names '{strange[0]}', which is no slot of this request")
-        if self.poll and (self.pages or self.batch):
-            raise ValueError("expected 'poll' alone, got it with 'pages' or 'batch'")
-        if any(rule.action == "split" for rule in self.expect) and (not self.pages or self.pages.kind != "split"):
-            raise ValueError("the action 'split' of expect needs pages = { kind = 'split' }, which halves windows")
-        return self
+        return None
 
-    def _can_tell_too_many(self) -> bool:
-        pages = self.pages
-        told = pages and (pages.size or pages.more or pages.total)
-        return bool(told) or any(rule.action == "split" for rule in self.expect)
+    def _batch_fault(self) -> str | None:
+        batch, cost = self.batch, self.limits.cost
+        if batch is None:
+            return None
+        if self.idempotency_key:
+            return "expected either 'batch' or 'idempotency_key', got both: no row of a batch has a key of its own"
+        if strange := [name for name in batch.each if name not in self.slots()]:
+            return f"batch.each names '{strange[0]}', which is no slot of this request"
+        most = min((rate.starts for rate in self.limits.rate), default=None)
+        if batch.counts_rows and most is not None and isinstance(cost, int) and batch.size * cost > most:
+            return f"a batch of {batch.size} rows counts for {batch.size * cost}, and a rate allows {most}"
+        return None
 
-    def _slots(self) -> set[str]:
+    def slots(self) -> set[str]:
         """The names of all slots of the request."""
         bodies = (self.json_, self.form, self.multipart, self.text, self.graphql and self.graphql.variables)
         return {name for part in (self.url, self.query, self.headers, *bodies) for name in slots_in(part)}

@@ -473,3 +473,21 @@ def test_a_run_for_a_time_ends_between_two_pages(fetcher, output, is_content, tm
     assert feed.taken() == list(range(len(begun) + 1, 201))
     assert output(tmp_path / "out").records() == paged_items(DAY, 200)
     is_content(job)
+
+
+def test_a_row_with_pages_that_is_not_asked_about_any_more_lets_its_records_go(fetcher, feed, is_content, tmp_path):
+    """Rows that turn blank: what came in pages is replaced whole, and readers of the newest see nothing of it."""
+    job = make_paged_job(tmp_path, feed.url, count=1)
+    days_of = '[read.dates]\nfrom = "2019-01-01"\nto = "2019-01-01"\n'
+    lines = '[read]\nkey = ["id"]\n[read.table]\npath = "rows.csv"\n'
+    job.write_text(job.read_text().replace(days_of, lines) + '[fetch.skip]\nblank = ["date"]\n')
+    (tmp_path / "rows.csv").write_text("id,date\n1,2019-01-01\n2,2019-01-02\n")
+    assert fetcher("run", job).code == 0
+    assert len(newest(tmp_path / "out")) == 2 * 5 * 3
+    (tmp_path / "rows.csv").write_text("id,date\n1,\n2,\n")
+    feed.taken()
+    ran = fetcher("run", job)
+    assert ran.code == 0, ran.err
+    assert feed.taken() == []
+    assert newest(tmp_path / "out") == []
+    is_content(job)

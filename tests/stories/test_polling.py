@@ -142,3 +142,16 @@ def test_a_run_whose_time_is_up_leaves_jobs_that_are_not_done(fetcher, exports, 
     exports.done_at = 1
     assert fetcher("run", job).code == 0
     assert sorted(exports.submitted) == days(3)
+
+
+def test_reparsing_waits_for_nobody(fetcher, exports, tmp_path):
+    """What a server said of waiting when it was asked is over: kept answers are gone through at once."""
+    job = job_of(tmp_path, exports.url)
+    exports.hint = "1"
+    exports.done_at = 1
+    assert fetcher("run", job).code == 0
+    job.write_text(job.read_text().replace("items[]", "items[?number > `0`]"))
+    ran = fetcher("run", job, "--reparse", *sets('fetch.retries.max_wait="0 s"'))
+    assert ran.code == 0, ran.err
+    assert states(tmp_path / "out") == {RowState.DONE: 3}
+    assert len(exports.submitted) == 3
