@@ -23,8 +23,8 @@ class Dates(Section):
     to: DayText = written("yesterday", "Last day, included: a date, 'today', 'yesterday', or '-100 days'.")
     every: EveryText = written(
         "1 day",
-        "Length of a step: '1 day' fills {date}; '7 days', '1 month', '1 year' or '6 h' fill {start} and {end}, both "
-        "included. {until} is what comes after, for APIs that leave the end out.",
+        "Length of a step: '1 day' fills {date}, and like '7 days', '1 month', '1 year' or '6 h' {start} and {end}, "
+        "both included. {until} is what comes after, for APIs that leave the end out.",
     )
     timezone: TimezoneText = written("UTC", "Time zone in which days begin, such as 'Asia/Singapore'.")
 

@@ -14,6 +14,9 @@ _LONGEST_MONTHS = 1200
 _A_STEP = "expected a step such as '1 day', '7 days', '1 month', '1 year' or '6 h'"
 
 
+WINDOW = ("start", "end", "until")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """So many days, months of the calendar, or hours of a day."""
@@ -23,8 +26,8 @@ class Step:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """What a row of this step fills; `{until}` is the first moment after it."""
-        return ("date", "until") if self == Step(1) else ("start", "end", "until")
+        """What a row of this step fills; `{until}` is the first moment after it. A day is a window of one day, too."""
+        return ("date", *WINDOW) if self == Step(1) else WINDOW
 
 
 def parse_every(value: object) -> Step:

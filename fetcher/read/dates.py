@@ -42,7 +42,8 @@ def date_rows(dates: Dates, now: datetime) -> Iterator[Row]:
         start, end = max(window.begin, ends[0]), min(window.next - 1, ends[1])
         first_day, last_day = date.fromordinal(start), date.fromordinal(end)
         if dates.every == Step(1):
-            yield Row(first_day.isoformat(), {"date": first_day, **until(end)}, last_day >= fixed_before)
+            values = {"date": first_day, "start": first_day, "end": first_day, **until(end)}
+            yield Row(first_day.isoformat(), values, last_day >= fixed_before)
         else:
             values = {"start": first_day, "end": last_day, **until(end)}
             yield Row(window_key(window, dates.every), values, last_day >= fixed_before, start, end)

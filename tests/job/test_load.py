@@ -50,8 +50,8 @@ def test_all_faults_are_reported_at_once_with_their_places(faults_of):
         "got 'Asia/Singapor'; did you mean 'Asia/Singapore'?",
         "job.toml:8:2 fetch.url: this key is required and missing",
         "job.toml:9:1 fetch.base_url: expected an address such as 'https://api.example.org', got 'ftp://example.org'",
-        "job.toml:10:11 fetch.query.day: nothing fills {dat}: the rows offer {date} and {until} because "
-        "read.dates.every is '1 day'; did you mean '{date}'?",
+        "job.toml:10:11 fetch.query.day: nothing fills {dat}: the rows offer {date}, {start}, {end} and {until} "
+        "because read.dates.every is '1 day'; did you mean '{date}'?",
         "job.toml:13:1 fetch.limits.rat: unknown key; did you mean 'rate'?",
         "job.toml:14:1 fetch.limits.concurrency: expected a whole number from 1 to 1000, got 'many'",
     ]

@@ -91,8 +91,8 @@ def test_values_offer_their_names(faults):
     """Together with the days."""
     (line,) = faults('[read.dates]\nfrom = "2024-01-01"\n[read.values]\nstation = ["S1"]', query="{stations}")
     assert line.endswith(
-        "the rows offer {date}, {until} and {station} because read.dates.every is '1 day' and from read.values; "
-        "did you mean '{station}'?"
+        "the rows offer {date}, {start}, {end}, {until} and {station} because read.dates.every is '1 day' and "
+        "from read.values; did you mean '{station}'?"
     )
 
 

@@ -10,6 +10,7 @@ from tests.stories.feeds import states
 JOB = "earthquakes"
 TEST_RATE = 'fetch.limits.rate="10/0.2 s"'
 WAYS = {
+    "a window a day, halved where it must be": [],
     "one window, halved": ['read.dates.every="8 days"'],
     "a window of two days each, halved": ['read.dates.every="2 days"'],
     "pages": [
@@ -25,7 +26,7 @@ def days(first: str, last: str) -> list[str]:
     return [f'read.dates.from="{first}"', f'read.dates.to="{last}"']
 
 
-WEEK = (TEST_RATE, STRICT, *days("2018-01-31", "2018-02-07"))
+WEEK = (TEST_RATE, STRICT, 'read.dates.every="1 day"', *days("2018-01-31", "2018-02-07"))
 
 
 def catalogue(source: str, **more) -> Earthquakes:

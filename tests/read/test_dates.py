@@ -29,9 +29,8 @@ def test_both_ends_are_included():
     made = rows("2024-02-28", "2024-03-01")
     assert [row.key for row in made] == ["2024-02-28", "2024-02-29", "2024-03-01"]
     assert [row.values for row in made] == [
-        {"date": date(2024, 2, 28), "until": date(2024, 2, 29)},
-        {"date": date(2024, 2, 29), "until": date(2024, 3, 1)},
-        {"date": date(2024, 3, 1), "until": date(2024, 3, 2)},
+        {"date": day, "start": day, "end": day, "until": day + timedelta(1)}
+        for day in (date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1))
     ]
 
 
