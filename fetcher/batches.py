@@ -15,7 +15,7 @@ import msgspec
 
 from fetcher.compose.request import compose, compose_batch
 from fetcher.errors import FetcherError, GaveUp, Quarantined, Refused
-from fetcher.fetch.client import Client
+from fetcher.fetch.client import LARGEST_IN_LOOP, Client
 from fetcher.fetch.expectations import Meaning, meaning, rule_for
 from fetcher.fetch.hints import NOTHING
 from fetcher.fetch.retries import AttemptFailed
@@ -27,8 +27,6 @@ from fetcher.model import Request, Response, Row, Value
 LINGER_S = 0.05
 """So long a batch waits for one more row after the last that came: reading two hundred takes a tenth of that, where
 the machine has nothing else to do."""
-
-LARGEST_IN_LOOP = 64_000
 
 Intend = Callable[[], Awaitable[None]]
 

@@ -68,12 +68,12 @@ class Step:
     parsed: Parsed
     attempts: int
     wait_s: float = 0.0
-    is_kept: bool = False
+    is_known: bool = False
 
     @property
     def is_told(self) -> bool:
         """Whether there is something to commit: not of a job at the server that is where it was, or was known to be."""
-        if self.is_kept and self.after and self.after.phase:
+        if self.is_known and self.after and self.after.phase:
             return False
         return self.after is None or self.after.phase != self.place.phase or not self.after.phase
 

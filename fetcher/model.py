@@ -11,6 +11,11 @@ Value = str | int | float | bool | date | datetime | list[object] | dict[str, ob
 """What a slot of a template can be filled with. Lists and tables come from JSON, and read as JSON within text."""
 
 
+def is_true(found: object) -> bool:
+    """Whether a condition in JMESPath holds that found this: null, false and what is empty are false; 0 is not."""
+    return found is not None and found is not False and found not in ("", [], {})
+
+
 class Row(NamedTuple):
     """One unit of work: what to ask about. `key` is stable over runs and is what the ledger knows the row by.
 

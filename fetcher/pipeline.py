@@ -115,7 +115,8 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
                 await stations.client.keep(looked_at(stations.job, errand, place), fetched.response, errand.row.key)
             if ahead.place:
                 wait_s = 0.0 if is_kept else ahead.wait_s
-                return Step(place, ahead.place, NONE, fetched.attempts, wait_s, is_kept)
+                is_known = is_kept and not errand.is_lost  # what was lost and is found has to be told
+                return Step(place, ahead.place, NONE, fetched.attempts, wait_s, is_known)
         stations.owed.add(errand.row.key)
         parsed = await parsed_of(stations, fetched, errand.row)
         if not is_in_parts(stations.job):
@@ -280,7 +281,7 @@ def count_left(errand: Errand, tally: Tally, has_moved: bool) -> None:
     """Count a row that no answer was kept for: it stays where it stood, unless some of its first pages were kept."""
     is_first_pass = not (errand.before and errand.before.digest)
     tally.not_kept += not errand.is_lost and not (has_moved and is_first_pass)
-    if errand.before:
+    if errand.before and not (errand.is_lost and has_moved):  # what was lost and is found waits for its rest
         tally.settled_before[errand.before.state] += 1
 
 

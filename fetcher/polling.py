@@ -14,7 +14,7 @@ from fetcher.errors import Incomplete, Quarantined, Refused
 from fetcher.fetch.retry_after import asked_s, fields_of
 from fetcher.job.poll import Poll
 from fetcher.job.sections import Fetch
-from fetcher.model import Request, Response, Row, Value
+from fetcher.model import Request, Response, Row, Value, is_true
 from fetcher.origins import homes_of, resolved, without_user
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.paths import search
@@ -114,6 +114,4 @@ def _told(key: str, path: str | None, answer: object) -> str | int:
 
 
 def _holds(key: str, path: str, answer: object) -> bool:
-    """JMESPath's own truth: null, false and what is empty are false; 0 is not."""
-    found = search(f"fetch.poll.{key}", path, answer)
-    return found is not None and found is not False and found not in ("", [], {})
+    return is_true(search(f"fetch.poll.{key}", path, answer))

@@ -10,6 +10,7 @@ from fetcher.annotate.rules import Rules
 from fetcher.engines.functions import function_of
 from fetcher.engines.worker import described
 from fetcher.errors import Quarantined
+from fetcher.model import is_true
 
 Record = Mapping[str, object]
 
@@ -68,8 +69,7 @@ def _is_wanted(step: Step, record: dict[str, object]) -> bool:
         return False
     if not step.when:
         return True
-    met = _condition(step.when)(record)
-    return met is not None and met is not False and met not in ("", [], {})
+    return is_true(_condition(step.when)(record))
 
 
 def _added(step: Step, record: dict[str, object], number: int) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ from fetcher.fetch.refusals import LARGEST_TEXT
 from fetcher.fetch.resets import seconds_until, words_s
 from fetcher.fetch.retries import AttemptFailed, excerpt, judged
 from fetcher.job.expect import Expect
-from fetcher.model import Response
+from fetcher.model import Response, is_true
 
 UNREADABLE = object()
 
@@ -103,13 +103,12 @@ def _matches(rule: Expect, response: Response, answer: object) -> bool:
 
 
 def _is_found(path: str, answer: object) -> bool:
-    """JMESPath's own truth: null, false and what is empty are false; 0 is not."""
     try:
         found = _compiled(path).search(answer)
     # ValueError: jmespath's own errors, and Python's.
     except (ArithmeticError, TypeError, ValueError, RecursionError):
         return False
-    return found is not None and found is not False and found not in ("", [], {})
+    return is_true(found)
 
 
 def _reason(rule: Expect, response: Response) -> str:

@@ -11,7 +11,7 @@ from fetcher.fetch import Client
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.sources import Source
 from fetcher.model import Request
-from tests.fetch.origin import BEGAN, Clock, Say, asked, kept, opened, origin_at, told, walked
+from tests.fetch.origin import BEGAN, Clock, Say, Step, asked, kept, opened, origin_at, told, walked
 
 FRESH = Say({"Cache-Control": "max-age=100"})
 AGAIN = Say({"Cache-Control": "max-age=100"}, "two")
@@ -215,3 +215,10 @@ def test_what_a_client_is_told_wrong_is_a_value_error():
     """By the words of a job file's own faults."""
     with pytest.raises(ValueError, match="expected 'none', 'http', 'forever' or a time"):
         Client("http://127.0.0.1:9", keep="sometimes")
+
+
+async def test_an_answer_behind_a_redirect_is_not_kept_for_the_address_that_redirected(path):
+    """It may lead elsewhere tomorrow, whatever the answer at its end says of itself."""
+    there = Say({"Location": "/b", "Cache-Control": "no-store"}, "", 302)
+    steps = [Step((there, Say(FRESH.headers, "one")), body="one"), Step((there, Say(FRESH.headers, "two")), body="two")]
+    await told(steps, path)

@@ -1,5 +1,7 @@
 """Jobs that a request begins at the server: submitted once, whatever happens, until their results are home."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,3 +157,22 @@ def test_reparsing_waits_for_nobody(fetcher, exports, tmp_path):
     assert ran.code == 0, ran.err
     assert states(tmp_path / "out") == {RowState.DONE: 3}
     assert len(exports.submitted) == 3
+
+
+def test_a_job_whose_submission_is_known_is_not_given_up(fetcher, start, exports, tmp_path):
+    """Killed with its answer kept and not committed: `skip` gives up what was lost, and this was found."""
+    job = job_of(tmp_path, exports.url)
+    job.write_text(job.read_text().replace('url = "/submit"', 'url = "/submit"\non_unknown = "skip"'))
+    exports.done_at = 10**9
+    process = start("run", job)
+    until(lambda: len(exports.looks) == 3 and states(tmp_path / "out") == {RowState.WAITING: 3}, process)
+    process.kill()
+    process.wait()
+    with closing(sqlite3.connect(tmp_path / "out" / ".fetcher" / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE rows SET state = 'unknown', position = '', settled_at = settled_at - 60")
+    exports.done_at = 1
+    while (ran := fetcher("run", job)).code == 75:
+        assert RowState.DISCARDED not in states(tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert states(tmp_path / "out") == {RowState.DONE: 3}
+    assert sorted(exports.submitted) == days(3)
