@@ -77,7 +77,7 @@ def look_at_rows(found: Checked, job: LoadedJob, ledger: LedgerView, now: float)
         found.last_key = row.key
         if found.rows <= KEYS_SHOWN:
             found.first_keys.append(row.key)
-        if found.rows > COMPOSED:
+        if found.rows > COMPOSED or not job.asks:
             continue
         try:
             request = compose(job.fetch, row)
@@ -107,6 +107,8 @@ def changes(job: LoadedJob, ledger: LedgerView) -> Iterator[str]:
 def cautions(job: LoadedJob) -> Iterator[str]:
     """What a run would do without a fault, and somebody may regret."""
     fetch, limits = job.fetch, job.fetch.limits
+    if not job.asks:
+        return
     if not limits.rate:
         yield f"no fetch.limits.rate: nothing but {limits.concurrency} at once holds requests back; set it"
     yield from credentials_told(job)
@@ -146,7 +148,8 @@ def is_own_machine(url: str) -> bool:
 
 def check_text(job: LoadedJob, found: Checked) -> str:
     """The check for a screen."""
-    shown = [("rows", rows_text(found)), ("asks", request_text(found.request, job.secrets) or "nothing")]
+    asked = request_text(found.request, job.secrets) if job.asks else "nobody: its rows are records"
+    shown = [("rows", rows_text(found)), ("asks", asked or "nothing")]
     if pages := job.fetch.pages:
         shown.append(("pages", f"by {pages.kind}, at most {pages.most:,} a row"))
     if batch := job.fetch.batch:
@@ -155,7 +158,9 @@ def check_text(job: LoadedJob, found: Checked) -> str:
         shown.append(("waits", f"for a job at the server, {poll.longest / 3600:g} h at most"))
     if rules := job.fetch.expect:
         shown.append(("expects", ", ".join(rule.action for rule in rules)))
-    shown += [("limits", limits_text(job)), ("answers", answers_text(job)), ("records", records_text(job))]
+    if job.asks:
+        shown += [("limits", limits_text(job)), ("answers", answers_text(job))]
+    shown.append(("records", records_text(job)))
     if added := [added_text(section) for section in job.annotate]:
         shown.append(("adds", ", ".join(added)))
     lines = [f"{job.name}: {job.file.name} can be run; nothing was sent"]
@@ -220,6 +225,7 @@ def records_text(job: LoadedJob) -> str:
     """Where records come from, and go to."""
     function = job.parse.function
     place = f"{job.parse.format} at {job.parse.records}" if job.parse.records else job.parse.format
+    place = place if job.asks else "the rows"
     made = f"by {function.name}() in {function.file.name}" if function else place
     made += "".join(f", {name} at {table.records}" for name, table in job.write.tables.items())
     state = "" if job.write.folder.is_dir() else " (not there yet)"

@@ -70,6 +70,8 @@ def requests_of(
 
 def request_of(job: LoadedJob, row: Row, position: str) -> Request | str:
     """The request for a row at a position of its pages, or the reason that there is none."""
+    if not job.asks:
+        return "nobody: the row is a record"
     try:
         return compose(job.fetch, row, place_of(position))
     except Refused as error:

@@ -15,7 +15,7 @@ from itertools import islice
 
 from fetcher.asking import fetched_of, looked_at
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
-from fetcher.compose.skips import stated_answer
+from fetcher.compose.skips import record_of, stated_answer
 from fetcher.errands import (
     NOT_ASKED,
     SKIPPED,
@@ -137,7 +137,7 @@ def is_in_parts(job: LoadedJob) -> bool:
 async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
     """How a row ends that is not asked about; None for every other row."""
     try:
-        answer = stated_answer(stations.job.fetch, errand.row)
+        answer = stated_answer(stations.job.fetch, errand.row) if stations.job.asks else record_of(errand.row)
         if answer is None:
             return None
         if not answer:

@@ -116,7 +116,8 @@ def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
         found.hits += hits
         rows += len(errands) - hits
     size = job.fetch.batch.size if job.fetch.batch else 1
-    found.requests = math.ceil(rows / size) if size > 1 else round(rows * found.past.pages)
+    if job.asks:
+        found.requests = math.ceil(rows / size) if size > 1 else round(rows * found.past.pages)
 
 
 def hits_among(errands: Sequence[Errand], job: LoadedJob, now: float) -> int:

@@ -20,6 +20,11 @@ def stated_answer(fetch: Fetch, row: Row) -> bytes | None:
     return msgspec.json.encode(filled(fetch, fetch.skip.answer, [row]))
 
 
+def record_of(row: Row) -> bytes:
+    """The JSON of a row that is a record already."""
+    return msgspec.json.encode(row.values)
+
+
 def is_blank(name: str, row: Row) -> bool:
     """Whether a value is empty, or text of nothing but blanks."""
     if name not in row.values:

@@ -118,9 +118,13 @@ class Window:
         self.next_even = max(self.next_even, start.at - CATCH_UP * spacing) + spacing * weight
 
     def reweigh(self, start: Start, weight: int) -> None:
-        """That start turns out to weigh something else; to be told before its weight is changed."""
+        """That start turns out to weigh something else; to be told before its weight is changed.
+
+        Even starts come sooner, or later, by as much: else a job that guesses high would keep to its guess.
+        """
         if self.is_weighted and self.starts and start.number >= self.starts[0].number:
             self.held += weight - start.weight
+            self.next_even += (weight - start.weight) * self._held_s() / self.rate.starts
 
     def _weight(self, start: Start) -> int:
         return start.weight if self.is_weighted else 1

@@ -23,11 +23,22 @@ def rule_faults(tree: Mapping[str, object], folder: Path) -> list[tuple[KeyPath,
     offers = offers_of(table_at(tree, "read"), folder)
     return [
         *offers.faults,
+        *_flow_faults(tree),
         *_slot_faults(tree, offers),
         *_choice_faults(tree),
         *_order_faults(tree),
         *_cost_faults(tree),
     ]
+
+
+def _flow_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
+    """Who is asked has answers, which are parsed; rows of nobody are records, which something is added to."""
+    if "fetch" in tree and "parse" not in tree:
+        yield ("parse",), "this section is missing"
+    if "fetch" not in tree and "parse" in tree:
+        yield ("fetch",), "this section is missing"
+    if "fetch" not in tree and "parse" not in tree and "annotate" not in tree:
+        yield ("fetch",), "this section is missing, or, where the rows are records already, [[annotate]]"
 
 
 def _slot_faults(tree: Mapping[str, object], offers: Offers) -> Iterator[tuple[KeyPath, str]]:

@@ -18,7 +18,7 @@ from fetcher.job.overrides import apply_overrides
 from fetcher.job.parse import Parse
 from fetcher.job.places import KeyPath
 from fetcher.job.read import Read
-from fetcher.job.sections import Fetch, Job
+from fetcher.job.sections import Fetch, Job, nobody
 from fetcher.job.templated import set_zone
 from fetcher.job.variables import Variables
 from fetcher.job.write import Write
@@ -30,7 +30,7 @@ PARENT: KeyPath = ("read", "records", "job")
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
     """A job that can run. All paths are absolute; `secrets` are the texts that must never be written anywhere, those of
-    its `parent` included: the job whose records are its rows."""
+    its `parent` included: the job whose records are its rows. One that `asks` nobody has rows that are records."""
 
     file: Path
     name: str
@@ -41,6 +41,7 @@ class LoadedJob:
     annotate: tuple[AnnotateSection, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     parent: "LoadedJob | None" = None
+    asks: bool = True
 
     @property
     def folder(self) -> Path:
@@ -73,9 +74,10 @@ def load_job(
     if job is None or faults:
         raise JobError(str(path), faults)
     secrets = frozenset(variables.secrets) | (parent.secrets if parent else frozenset())
-    secrets |= job.fetch.auth.secrets() if job.fetch.auth else frozenset()
-    parts = (job.read, job.fetch, job.parse, job.write, job.annotate)
-    return LoadedJob(file, job.name, *parts, secrets=secrets, parent=parent)
+    fetch = job.fetch or nobody()
+    secrets |= fetch.auth.secrets() if fetch.auth else frozenset()
+    parts = (job.read, fetch, job.parse or Parse(records="@"), job.write, job.annotate)
+    return LoadedJob(file, job.name, *parts, secrets=secrets, parent=parent, asks=job.fetch is not None)
 
 
 def _parent_of(job: Job, environ: Mapping[str, str], children: tuple[Path, ...]) -> tuple[LoadedJob | None, str]:

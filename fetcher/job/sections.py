@@ -226,13 +226,21 @@ def slots_in(value: object) -> Iterator[str]:
                 yield from slots_in(item)
 
 
+def nobody() -> Fetch:
+    """What a job asks that has no `[fetch]`: nobody. Nothing of it is ever sent."""
+    return Fetch.model_validate({"base_url": "http://localhost", "url": "/", "cache": {"keep": "none"}})
+
+
 class Job(Section):
-    """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them."""
+    """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them. Without `fetch`
+    a row is a record already."""
 
     name: JobName = Field(description="Name of the job: letters, digits, '.', '_' and '-'.")
     read: Read = Field(description="Where the rows come from.")
-    fetch: Fetch = Field(description="What is asked of the API, and how politely.")
-    parse: Parse = Field(description="How an answer becomes records.")
+    fetch: Fetch | None = Field(
+        default=None, description="What is asked of the API, and how politely. Left out: a row is a record already."
+    )
+    parse: Parse | None = Field(default=None, description="How an answer becomes records.")
     annotate: tuple[AnnotateSection, ...] = Field(
         default=(), description="What is added to each record, annotator by annotator."
     )

@@ -226,6 +226,24 @@ def test_a_round_trip_is_compared_with_the_shortest_of_ten_or_more():
     assert windows.ready_at() == 10.0
 
 
+def test_even_starts_keep_to_what_requests_cost_not_to_what_was_guessed():
+    """Whoever guesses three times too high is as fast as who knows; whoever guesses too low is held back."""
+
+    def third_start(guess: int, cost: int) -> float:
+        windows = pace(Limits(rate=("100/s",), headroom=0.0, smooth=True))
+        now = 0.0
+        for _ in range(2):
+            now = max(now, windows.ready_at(guess))
+            start = windows.commit(now, guess)
+            windows.left(start, now)
+            windows.ended(start, now + 0.001)
+            windows.settle(start, cost)
+        return windows.ready_at(guess)
+
+    assert third_start(30, 10) == pytest.approx(third_start(10, 10))
+    assert third_start(5, 10) == pytest.approx(third_start(10, 10))
+
+
 def test_what_is_settled_later_counts_where_it_still_can():
     """Not in a window that has forgotten the start, nor in one that counts starts."""
     windows = pace(Limits(rate=("4/10 s",), spacing="1 s", headroom=0.0, smooth=False))

@@ -211,10 +211,10 @@ def test_a_longer_step_offers_start_and_end(load, faults_of):
 def test_missing_sections_are_faults_at_the_top(faults_of):
     """An empty file says all that it lacks."""
     assert faults_of(text="") == [
-        f"job.toml:1:1 {section}: this section is missing"
-        if section != "name"
-        else "job.toml:1:1 name: this key is required and missing"
-        for section in ("fetch", "name", "parse", "read", "write")
+        "job.toml:1:1 fetch: this section is missing, or, where the rows are records already, [[annotate]]",
+        "job.toml:1:1 name: this key is required and missing",
+        "job.toml:1:1 read: this section is missing",
+        "job.toml:1:1 write: this section is missing",
     ]
 
 
