@@ -6,7 +6,7 @@ How each kind of value is read is in `entries`; here is only which key holds wha
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, StrictBool, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.auth import Auth
@@ -234,6 +234,8 @@ def nobody() -> Fetch:
 class Job(Section):
     """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them. Without `fetch`
     a row is a record already."""
+
+    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"fetch": ["parse"], "parse": ["fetch"]}})
 
     name: JobName = Field(description="Name of the job: letters, digits, '.', '_' and '-'.")
     read: Read = Field(description="Where the rows come from.")

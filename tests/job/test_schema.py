@@ -40,7 +40,8 @@ def test_keys_are_named_as_in_the_file():
     dates = definitions()["Dates"]
     assert set(dates["properties"]) == {"from", "to", "every", "timezone", "lookback", "order"}
     assert dates["required"] == ["from"]
-    assert job_schema()["required"] == ["name", "read", "fetch", "parse", "write"]
+    assert job_schema()["required"] == ["name", "read", "write"]
+    assert job_schema()["dependentRequired"] == {"fetch": ["parse"], "parse": ["fetch"]}
 
 
 @pytest.mark.parametrize(
