@@ -18,7 +18,15 @@ from fetcher.fetch.cache import Cache
 from fetcher.fetch.caching import PLAIN, HttpCache, Policy
 from fetcher.fetch.costs import told_cost
 from fetcher.fetch.deadlines import Deadline, turn_within
-from fetcher.fetch.expectations import Meaning, kept_meaning, looks_into_body, meaning, rule_for
+from fetcher.fetch.expectations import (
+    Meaning,
+    is_about_row,
+    kept_meaning,
+    looks_into_body,
+    meaning,
+    rule_for,
+    told_wait_s,
+)
 from fetcher.fetch.facts import ALWAYS, Facts
 from fetcher.fetch.guard import check_public
 from fetcher.fetch.health import Hopeless
@@ -225,11 +233,11 @@ class Client:
                 response = await self._wire.exchange(asking)
                 asking.status = response.status
                 said = hints(response, self._settings.hints, self._retries.now())
-                key.realm.obey(said, is_about_job=response.status == 202)
+                key.realm.obey(said, start, is_about_job=response.status == 202)
                 if (cost := told_cost(response, self._settings.limits)) is not None:
                     key.realm.settle(start, cost)
                     self._tally.cost += cost
-                status, start.sign = response.status, sign_of(response.status, said.wait_s)
+                status, start.sign = response.status, await self._sign(response, said, asking)
             except (AttemptFailed, GaveUp) as error:
                 if start.sign is Sign.NONE and not asking.is_reused:
                     start.sign = Sign.BAD
@@ -240,6 +248,15 @@ class Client:
                 if start.has_left and self._log:
                     self._log.note(start.at, time.monotonic(), status)
         return response, said, key
+
+    async def _sign(self, response: Response, said: Hints, asking: Asking) -> Sign:
+        """What an answer says about the realm; the job's rules know of some failures that they are about a row."""
+        sign = sign_of(response.status, said.wait_s)
+        is_ruled = sign is not Sign.GOOD and asking.is_signed
+        rule = await self._rule(response) if is_ruled else None
+        if rule is None:
+            return sign
+        return Sign.GOOD if is_about_row(rule) else sign_of(response.status, told_wait_s(rule, response, said))
 
     def _made_keys(self, realms: Sequence[Realm]) -> list[Key]:
         settings, auth = self._settings, self._settings.auth

@@ -72,6 +72,11 @@ def meaning(response: Response, said: Hints, rule: Expect | None, *, is_repeatab
             raise Refused(reason)
 
 
+def is_about_row(rule: Expect) -> bool:
+    """Whether an answer under this rule is about what was asked, whatever its status says of the server."""
+    return rule.action in MEANT or rule.action == "refuse"
+
+
 def kept_meaning(response: Response, rule: Expect | None) -> Meaning | None:
     """What a kept answer is by the rules of today; None where they would not have kept it."""
     if rule is None:

@@ -161,8 +161,8 @@ class Realm:
             self._rations.settle(before, cost)
         self._news.set()
 
-    def obey(self, said: Hints, *, is_about_job: bool = False) -> None:
-        """Keep to what an answer says of waits and allowances: whoever asks next, not only who got it.
+    def obey(self, said: Hints, start: Start, *, is_about_job: bool = False) -> None:
+        """Keep to what the answer to a start says of waits and allowances: whoever asks next, not only who got it.
 
         A wait that is about the job which a request has begun is that job's.
         """
@@ -170,7 +170,7 @@ class Realm:
         if said.wait_s and not is_about_job:
             self.cool_down(now + said.wait_s)
         for allowance in said.allowances:
-            self.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s))
+            self.told(Allowance(allowance.name, allowance.remaining, now + allowance.reset_s, start.number))
         for quota in said.quotas:
             if quota.unit == REQUESTS:
                 self.keep_to(quota.name, Rate(quota.units, quota.per_s))

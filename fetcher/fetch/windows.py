@@ -11,8 +11,8 @@ from its answer.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from itertools import chain, takewhile
 from typing import Protocol
 
 from fetcher.fetch.breaker import Call, Sign
@@ -52,12 +52,16 @@ class WindowSettings(Protocol):
 class Allowance:
     """A server's word: no more than `remaining` further starts before `until` (monotonic seconds).
 
-    The newest word for a name rules. It holds besides the declared limits and never raises one.
+    The newest word for a name rules: the answer to the newest start, for answers overtake each other. It holds besides
+    the declared limits and never raises one. `start` is that start's number; those between it and `last`, the newest
+    when the word came, may not have been counted in it.
     """
 
     name: str
     remaining: int
     until: float
+    start: int = 0
+    last: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -165,7 +169,16 @@ class Pace:
         if self.made and not self.is_open and any(window.is_smooth for window in self.windows):
             return FOR_EVER
         shortest_s = min(self.round_trips) if len(self.round_trips) >= ROUND_TRIPS_TRUSTED else 0.0
-        return max([self.told_until(), *(window.ready_at(shortest_s, weight) for window in self._all_windows())])
+        told = [self.told_until(), *(told.until for told in self.allowances.values() if self._is_in_doubt(told))]
+        return max([*told, *(window.ready_at(shortest_s, weight) for window in self._all_windows())])
+
+    def _is_in_doubt(self, told: Allowance) -> bool:
+        """Whether starts that are under way may have taken what remains; the next answer to one tells."""
+        if told.remaining < 1 or told.remaining > told.last - told.start:
+            return False
+        since = takewhile(lambda start: start.number > told.start, reversed(self.recent))
+        under_way = sum(start.number <= told.last and start.round_trip_s is None for start in since)
+        return under_way >= told.remaining
 
     def told_until(self) -> float:
         """Until when the server's own words allow no start."""
@@ -180,7 +193,7 @@ class Pace:
         for window in self._all_windows():
             window.commit(start)
         for told in [told for told in self.allowances.values() if told.until > now]:
-            self.allowances[told.name] = Allowance(told.name, told.remaining - 1, told.until)
+            self.allowances[told.name] = replace(told, remaining=told.remaining - 1)
         return start
 
     def left(self, start: Start, now: float) -> None:
@@ -211,8 +224,10 @@ class Pace:
         self.cool_until = max(self.cool_until, until)
 
     def told(self, allowance: Allowance) -> None:
-        """The server's newest word by that name."""
-        self.allowances[allowance.name] = allowance
+        """A word of the server by that name."""
+        before = self.allowances.get(allowance.name)
+        if before is None or before.start <= allowance.start:
+            self.allowances[allowance.name] = replace(allowance, last=self.made)
 
     def keep_to(self, name: str, window: Window) -> None:
         """The server's newest word of a window by that name. It holds besides the declared ones, and for the starts

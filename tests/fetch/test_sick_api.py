@@ -3,11 +3,11 @@
 import asyncio
 import random
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from fetcher.errors import ApiDown, GaveUp
+from fetcher.errors import ApiDown, GaveUp, RowError
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker, State
 from fetcher.fetch.budget import Budget
@@ -25,14 +25,15 @@ ROW = "/v1/rows?id=7"
 
 
 @asynccontextmanager
-async def watched(url, concurrency=1, first_wait_s=0.01, budget=None):
+async def watched(url, concurrency=1, first_wait_s=0.01, budget=None, expect=(), attempts=4):
     """A client whose realm has breaker and slots, as a run has it, and these two."""
     settings = Fetch(
         base_url=url,
         url="/",
         timeout="0.2 s",
         limits={"concurrency": concurrency},
-        retries={"attempts": 4, "first_wait": "1 ms"},
+        retries={"attempts": attempts, "first_wait": "1 ms"},
+        expect=expect,
     )
     chance = random.Random(0)
     health = Health(Breaker(first_wait_s, 60.0, chance), Adaptive(concurrency))
@@ -69,6 +70,24 @@ async def test_an_api_that_fails_at_first_is_asked_on(fault, concurrency):
         fetched = await asyncio.gather(*(client.fetch(row) for row in rows))
         assert sorted(one.attempts for one in fetched) == [1] * 9 + [2]
         assert (health.under_way, health.breaker.state) == (0, State.CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("rule", "state"),
+    [
+        ({"action": "refuse"}, State.CLOSED),
+        ({"action": "empty"}, State.CLOSED),
+        ({"action": "cooldown"}, State.OPEN),
+        (None, State.OPEN),
+    ],
+)
+async def test_a_failure_that_is_about_its_row_holds_nobody_back(rule, state):
+    """A rule says so: a bare 429 for a question that is too long, and the next one may leave at once."""
+    rules = [{"status": [429], **rule}] if rule else []
+    async with Server(UNLIMITED) as server, watched(server.url, expect=rules, attempts=1) as (client, health):
+        with suppress(RowError):
+            await client.fetch(Request("GET", f"{server.url}/fault/status-429{ROW}"))
+        assert health.breaker.state is state
 
 
 async def test_an_empty_budget_lets_each_row_through_once():

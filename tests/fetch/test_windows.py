@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.fetch.calendars import EDGE_S, period_of, periods_of
-from fetcher.fetch.windows import FOR_EVER, LARGEST_DELAY, Allowance, Pace, Window, pace, window_of
+from fetcher.fetch.windows import FOR_EVER, LARGEST_DELAY, Allowance, Pace, Start, Window, pace, window_of
 from fetcher.job.sections import Limits
 from fetcher.job.units import CalendarRate, Rate
 
@@ -224,6 +224,27 @@ def test_a_round_trip_is_compared_with_the_shortest_of_ten_or_more():
     for _ in range(100):
         windows.round_trips.append(0.5)
     assert windows.ready_at() == 10.0
+
+
+@given(st.integers(1, 20), st.integers(1, 8), st.randoms(use_true_random=False))
+def test_no_more_is_sent_than_a_server_tells_of_although_answers_overtake_each_other(allowed, at_once, chance):
+    """It counts a request when it comes, its answers come in any order; what is allowed is sent in the end."""
+    windows, sent = pace(Limits()), 0
+    under_way: list[tuple[Start, int]] = []
+    while True:
+        if len(under_way) < at_once and windows.ready_at() <= 0.0:
+            start = windows.commit(0.0)
+            windows.left(start, 0.0)
+            sent += 1
+            under_way.append((start, allowed - sent))
+            assert sent <= allowed or sent <= at_once  # nothing is known before the first answer
+        elif under_way:
+            start, remaining = under_way.pop(chance.randrange(len(under_way)))
+            windows.answered(start, 0.0)
+            windows.told(Allowance("requests", max(0, remaining), 9.0, start.number))
+        else:
+            break
+    assert sent >= allowed
 
 
 def test_even_starts_keep_to_what_requests_cost_not_to_what_was_guessed():
