@@ -119,7 +119,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
                 return Step(place, ahead.place, NONE, fetched.attempts, wait_s, is_known)
         stations.owed.add(errand.row.key)
         parsed = await parsed_of(stations, fetched, errand.row)
-        if not is_in_parts(stations.job):
+        if is_in_pages(stations.job):
             check_is_new(parsed, place, seen)
         parsed, next_place = going_on(stations.job, errand.row, place, (fetched, parsed))
     except RowError as error:
@@ -129,9 +129,9 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
     return Step(place, next_place, parsed, fetched.attempts)
 
 
-def is_in_parts(job: LoadedJob) -> bool:
-    """Whether a row is asked in parts of its window: two of them may both hold what lies on their border."""
-    return job.fetch.pages is not None and job.fetch.pages.kind == "split"
+def is_in_pages(job: LoadedJob) -> bool:
+    """Whether a row's answer comes in pages. Parts of a window are none: two may hold what lies on their border."""
+    return job.fetch.pages is not None and job.fetch.pages.kind != "split"
 
 
 async def unasked(stations: Stations, errand: Errand) -> Outcome | None:

@@ -30,7 +30,6 @@ async def watched(url, concurrency=1, first_wait_s=0.01, budget=None, expect=(),
     settings = Fetch(
         base_url=url,
         url="/",
-        timeout="0.2 s",
         limits={"concurrency": concurrency},
         retries={"attempts": attempts, "first_wait": "1 ms"},
         expect=expect,
