@@ -18,7 +18,7 @@ EXPECTED = {
     **dict.fromkeys((404, 410), MISSING),
     **dict.fromkeys((408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529), RETRY),
     401: TOKEN,
-    403: "permanent unless a hint or a rule says that it is throttling",
+    403: "not asked again in this run, unless a hint or a rule says that it is throttling; the next run does",
     407: "a proxy's error; proxy credentials never reach the origin",
     409: "permanent unless the job says otherwise",
     423: "permanent unless the job says otherwise",
