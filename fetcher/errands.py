@@ -48,6 +48,11 @@ class Errand:
         return self.before is not None and self.before.state is RowState.UNKNOWN
 
     @property
+    def is_reparsed(self) -> bool:
+        """Whether its records are made anew from what is kept."""
+        return self.source is Source.KEPT_ONLY and not self.is_lost
+
+    @property
     def kept_since(self) -> float:
         """Since when its answer may have been kept (epoch seconds): one that was lost, not before it was asked for."""
         return self.before.settled_at if self.before and self.is_lost else float("-inf")
@@ -170,4 +175,7 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
         case _:
             raise error
     reason = redacted(str(error), job.secrets)
+    if errand.is_reparsed and not isinstance(error, Parked):  # what other rules have made of it is not this job's
+        told: dict[str, Any] = {"page": FIRST.number, "begins_anew": True} if job.fetch.pages else {}
+        return errand.outcome(state, reason=reason, attempts=error.attempts, takes_back=True, **told)
     return errand.outcome(state, reason=reason, attempts=error.attempts, not_before=not_before, position=position)

@@ -12,11 +12,12 @@ from fetcher.compose.pages import place_of
 from fetcher.compose.request import compose
 from fetcher.errors import Refused
 from fetcher.fetch.cache import Cache
+from fetcher.generation import drop
 from fetcher.job.load import LoadedJob
 from fetcher.launch import held, layout_of
-from fetcher.ledger import Failure, Ledger, LedgerView
+from fetcher.ledger import Ledger, LedgerView
 from fetcher.listing import rows_of
-from fetcher.model import Request, Response, Row, RowState
+from fetcher.model import Failure, Request, Response, Row, RowState
 from fetcher.progress import local_time
 from fetcher.redaction import redacted
 from fetcher.status import view
@@ -40,6 +41,7 @@ def restated(job: LoadedJob, state: RowState, keys: Sequence[str] | None) -> int
         pass
     layout = layout_of(job)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
+        drop(layout)
         return ledger.restate(state, keys)
 
 

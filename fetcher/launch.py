@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from fetcher.errors import Busy, Contradiction, DiskFailed, Fault, FetcherError, JobError
 from fetcher.fetch.budget import Budget
+from fetcher.generation import drop, next_generation, take_over
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.load import load_job as read_job
@@ -93,20 +94,15 @@ def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Repor
         parsed_by = parse_fingerprint(job)
         check_parse_part(job, ledger, options, parsed_by)
         note_request_part(job, ledger)
-        if not options.reparse:
-            ledger.remember("parse", parsed_by)
         around = Surroundings(
             *(layout, ledger, tally, time.time, random.Random(), asyncio.Event(), asyncio.Event()),
             user_state=user_state(layout, os.environ),
             budget=Budget.from_text(ledger.remembered("retry budget")),
         )
-        stopped, number = asyncio.run(_run(job, options, around, watch))
+        go = _reparse if options.reparse else _ask
+        stopped, number = go(job, options, around, watch)
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
-        if not isinstance(stopped, DiskFailed):
-            ledger.remember("retry budget", around.budget.as_text())
-        if options.reparse and not (stopped or number or around.drain.is_set() or tally.not_kept):
-            ledger.remember("parse", parsed_by)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
 
 
@@ -229,6 +225,38 @@ def note_request_part(job: LoadedJob, ledger: Ledger) -> None:
                 "%s: what is asked for has changed, so every row is a new one; records of the earlier requests stay",
                 job.name,
             )
+
+
+def _ask(
+    job: LoadedJob, options: RunOptions, around: Surroundings, watch: Watch | None
+) -> tuple[FetcherError | None, int]:
+    """Go on with the records that stand."""
+    drop(around.layout)
+    around.ledger.remember("parse", parse_fingerprint(job))
+    stopped, number = asyncio.run(_run(job, options, around, watch))
+    if not isinstance(stopped, DiskFailed):
+        around.ledger.remember("retry budget", around.budget.as_text())
+    return stopped, number
+
+
+def _reparse(
+    job: LoadedJob, options: RunOptions, around: Surroundings, watch: Watch | None
+) -> tuple[FetcherError | None, int]:
+    """Make new records beside those that stand, and put them in their place once every row has been gone over."""
+    layout, rules = around.layout, parse_fingerprint(job)
+    with next_generation(layout, around.ledger, rules, around.now()) as (ledger, since):
+        aside = replace(around, layout=replace(layout, publishes=False), ledger=ledger)
+        stopped, number = asyncio.run(_run(job, replace(options, reparsed_since=since), aside, watch))
+        is_over = not (stopped or number or around.drain.is_set())
+        if is_over:
+            if not around.tally.not_kept:
+                ledger.remember("parse", rules)
+            asyncio.run(take_over(layout, around.ledger, ledger))
+    if is_over:
+        drop(layout)
+    else:
+        logger.warning("%s: the records before stand; run --reparse again to go on with the new ones", job.name)
+    return stopped, number
 
 
 async def _run(

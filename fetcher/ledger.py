@@ -21,7 +21,7 @@ from typing import Self
 
 from fetcher import pieces
 from fetcher.errors import Busy, Contradiction, DiskFailed
-from fetcher.model import FAILED, MAIN, RowState, Standing
+from fetcher.model import FAILED, MAIN, Failure, RowState, Standing
 from fetcher.pieces import Holder, Part, Piece
 
 MIGRATIONS = (
@@ -117,17 +117,6 @@ class Settled:
         return self.piece.revision if self.piece else self.standing.revision
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A row that failed, as `failures.jsonl` lists it. `settled_at` is in epoch seconds."""
-
-    key: str
-    state: RowState
-    reason: str
-    attempts: int
-    settled_at: float
-
-
 class LedgerView:
     """A ledger that is only read, beside a run or without one: `with LedgerView(path) as ledger`.
 
@@ -197,6 +186,10 @@ class LedgerView:
     def holders(self, record_keys: Sequence[bytes]) -> Mapping[bytes, list[Holder]]:
         """Who holds records of these keys; keys of nobody are absent. At most a few hundred keys a call."""
         return pieces.holders(self._reader, record_keys)
+
+    def newest(self) -> float:
+        """When the row that was settled last was settled (epoch seconds)."""
+        return float(self._reader.execute("SELECT COALESCE(MAX(settled_at), 0.0) FROM rows").fetchone()[0])
 
     def halfway(self) -> int:
         """How many rows have pages that came and pages that did not."""
@@ -292,6 +285,13 @@ class Ledger(LedgerView):
         """Keep a fact, over any kept by that name before."""
         with self._transaction() as writer:
             writer.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
+
+    def become(self, other: LedgerView) -> None:
+        """Say all that the other ledger says, and nothing else, from one transaction on."""
+        try:
+            other._reader.backup(self._writer)
+        except sqlite3.Error as error:
+            raise DiskFailed(f"{self._path}: {error}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

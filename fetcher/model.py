@@ -171,6 +171,17 @@ class Standing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A row that failed, as `failures.jsonl` lists it. `settled_at` is in epoch seconds."""
+
+    key: str
+    state: RowState
+    reason: str
+    attempts: int
+    settled_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one row ended, or one of its pages: its records as JSONL (each line with its newline), and how many.
 
@@ -181,7 +192,8 @@ class Outcome:
     that the row ends in; those before it, and an outcome that says only what is about to be sent, are no `is_end`.
     `position` is where the row goes on. `begins_anew` drops what an earlier pass over its pages brought home.
     `record_keys` are 16 bytes a record, where the job has a key; `tables` are the records of other tables that the same
-    answer holds. `is_answered` where the server has said all it has.
+    answer holds. `is_answered` where the server has said all it has. `takes_back` where the records that an earlier run
+    brought home stand no more, whatever the state.
     """
 
     row_key: str
@@ -201,8 +213,9 @@ class Outcome:
     is_answered: bool = False
     record_keys: bytes = field(default=b"", repr=False)
     tables: tuple[TableLines, ...] = field(default=(), repr=False)
+    takes_back: bool = False
 
     @property
     def is_news(self) -> bool:
-        """Whether an answer came, so that its records are the row's, or the page's, from now on."""
-        return self.state in CAME or self.page > 0
+        """Whether its records are the row's, or the page's, from now on: those of an answer that came, or none."""
+        return self.state in CAME or self.page > 0 or self.takes_back

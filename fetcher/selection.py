@@ -12,8 +12,8 @@ class RunOptions:
 
     `only_failed` leaves rows alone that were never asked for. After `for_s` seconds the run drains and ends. When the
     parse part of the job has changed, `reparse` parses the kept answers again, without a request, and `as_is` leaves
-    old rows as they are. `offline` sends nothing: rows without a kept answer wait. `refresh` asks for every row again,
-    whatever is kept.
+    old rows as they are; rows that were settled `reparsed_since` (epoch seconds) have been parsed again already.
+    `offline` sends nothing: rows without a kept answer wait. `refresh` asks for every row again, whatever is kept.
     """
 
     only_failed: bool = False
@@ -22,6 +22,7 @@ class RunOptions:
     offline: bool = False
     refresh: bool = False
     for_s: float | None = None
+    reparsed_since: float = float("inf")
 
     def after(self, elapsed_s: float) -> "RunOptions":
         """The same for what is left of the time."""
@@ -53,8 +54,10 @@ def verdict(row: Row, standing: Standing | None, options: RunOptions, now: float
         return first_asked(options)
     left = Verdict.LEAVE_WAITING if standing.state is RowState.WAITING else Verdict.LEAVE_SETTLED
     if options.reparse:
-        is_halfway = bool(standing.position) and standing.state in HALFWAY
-        return Verdict.REPARSE if standing.state in PARSED or is_halfway else left
+        is_begun = bool(standing.position)
+        is_due = is_begun or standing.settled_at < options.reparsed_since
+        is_parsed = standing.state in PARSED or (is_begun and standing.state in HALFWAY)
+        return Verdict.REPARSE if is_parsed and is_due else left
     is_sane = standing.settled_at <= now  # else the wait was written by a clock that was ahead, and means nothing
     if standing.not_before > now and is_sane:
         return Verdict.LEAVE_WAITING

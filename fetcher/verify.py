@@ -17,7 +17,7 @@ from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.model import MAIN
 from fetcher.status import view
-from fetcher.write.segments import Layout, check, check_sealed, published_name, published_of, tables_of
+from fetcher.write.segments import Layout, check, check_sealed, is_named_early, published_name, published_of, tables_of
 
 LOG_ROUNDING_S = 0.0002
 """Twice what a time in the log is rounded by."""
@@ -106,5 +106,6 @@ def foreign_files(layout: Layout, names: list[str], segments: list[Segment]) -> 
     known = {published_name(segment) for segment in segments if segment.state is not SegmentState.OPEN}
     tables = tables_of(layout, segments)
     for name in names:
-        if published_of(name, tables) and name not in known:
+        found = published_of(name, tables)
+        if found and name not in known and not is_named_early(layout, name, *found):
             yield f"{layout.folder / name}: the ledger knows no such segment; move it away"

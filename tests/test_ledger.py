@@ -15,8 +15,8 @@ import pytest
 
 from fetcher import ledger as ledger_module
 from fetcher.errors import Contradiction, DiskFailed
-from fetcher.ledger import MIGRATIONS, Failure, Ledger, LedgerView, Segment, SegmentState, Settled
-from fetcher.model import FAILED, RowState, Standing
+from fetcher.ledger import MIGRATIONS, Ledger, LedgerView, Segment, SegmentState, Settled
+from fetcher.model import FAILED, Failure, RowState, Standing
 
 ROOT = Path(__file__).parents[1]
 SEGMENT = Segment(1, SegmentState.OPEN, "zstd", 120, 3, "ab" * 32, 1000.0)
@@ -336,3 +336,20 @@ def test_readers_of_other_processes_see_whole_commits(path):
         with LedgerView(path) as view:
             assert (view.vouched_records(), view.segments()[0].records) == (8, 8)
             assert view.counts() == {(DONE, ""): 2, (RowState.EMPTY, ""): 1}
+
+
+def test_a_ledger_becomes_another_in_one_transaction(path, tmp_path):
+    """Rows, facts and segments; who has begun to read goes on reading what was."""
+    with Ledger(path) as ledger, Ledger(tmp_path / "other.sqlite") as other:
+        ledger.commit([row("a"), row("b")], [SEGMENT])
+        other.become(ledger)
+        other.commit([row("a", records=7)], [])
+        other.remember("parse", "new")
+        with LedgerView(path) as reader:
+            assert reader.standings(["a"])["a"].records == 0
+            ledger.become(other)
+            assert (reader.standings(["a"])["a"].records, reader.remembered("parse")) == (0, None)
+        assert (ledger.standings(["a"])["a"].records, ledger.remembered("parse")) == (7, "new")
+        assert (ledger.segments(), set(ledger.standings(["a", "b"]))) == ([SEGMENT], {"a", "b"})
+        ledger.commit([row("c")], [])
+        assert set(other.standings(["a", "b", "c"])) == {"a", "b"}

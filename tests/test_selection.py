@@ -50,6 +50,14 @@ TABLE = [
     ("a waiting row is left by --only failed", Standing(RowState.WAITING), False, ONLY_FAILED, Verdict.LEAVE_WAITING),
     ("a done row is parsed again", done, False, REPARSE, Verdict.REPARSE),
     ("an empty row is parsed again", empty, False, REPARSE, Verdict.REPARSE),
+    ("a row that this reparse has parsed is left", done, False, RunOptions(reparse=True, reparsed_since=0.0), LEFT),
+    (
+        "but not where more of its pages are to come",
+        done._replace(position="2"),
+        False,
+        RunOptions(reparse=True, reparsed_since=0.0),
+        Verdict.REPARSE,
+    ),
     ("a row that could not be parsed is", Standing(RowState.QUARANTINED), False, REPARSE, Verdict.REPARSE),
     (
         "a row that failed at its second look is not: its kept answer is older than that",
@@ -156,3 +164,15 @@ def test_a_line_is_asked_again_when_it_changes_under_its_key(state, known, found
     row = Row("key", {}, first_day=-1, last_day=5)
     for other in (known, 2 * row.last_day - known):
         assert verdict(row, Standing(state, first_day=-1, last_day=other), RunOptions(), 0.0) is found
+
+
+@given(ROWS, STANDINGS)
+def test_a_reparse_that_goes_on_leaves_rows_that_it_has_parsed(row, standing):
+    """But for those of which it has only the first pages."""
+    found = verdict(row, standing, RunOptions(reparse=True, reparsed_since=NOW), NOW)
+    is_parsed = standing.settled_at >= NOW and not standing.position
+    assert found is (left_as(standing) if is_parsed else verdict(row, standing, REPARSE, NOW))
+
+
+def left_as(standing: Standing) -> Verdict:
+    return Verdict.LEAVE_WAITING if standing.state is RowState.WAITING else Verdict.LEAVE_SETTLED

@@ -13,7 +13,7 @@ import asyncio
 import errno
 import hashlib
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,13 +32,15 @@ OPEN_NAME = re.compile(r"(?:(\w[\w-]*)-)?(\d+)\.open", re.ASCII)
 class Layout:
     """Where segments lie: `folder` is the job's output, `state` its `.fetcher`, both on `disk`.
 
-    `tables` are the names of those that the job has beside the main one.
+    `tables` are the names of those that the job has beside the main one. Where it `publishes` nothing, sealed segments
+    stay at their open names, and nothing but these is touched: the folder is that of another ledger.
     """
 
     folder: Path
     state: Path
     disk: Disk = field(default_factory=RealDisk)
     tables: tuple[str, ...] = ()
+    publishes: bool = True
 
     def open_path(self, number: int, table: str = MAIN) -> Path:
         """`.fetcher/000007.open`, or `.fetcher/stations-000007.open`"""
@@ -123,15 +125,23 @@ async def carry_on(layout: Layout, segment: Segment) -> GrowingSegment:
 
 def publish(layout: Layout, segment: Segment) -> Segment:
     """Move a sealed segment to its final name; repeating it does no harm. The caller tells the ledger."""
-    source, target = layout.growing_path(segment), layout.published_path(segment)
-    check_sealed(layout, segment)
-    if layout.disk.size(source) is not None:
-        if layout.disk.size(target) is None:
-            layout.disk.link(source, target)
+    source = layout.growing_path(segment)
+    if name_finally(layout, segment):
         layout.disk.sync_folder(layout.folder)
         layout.disk.unlink(source)
         layout.disk.sync_folder(layout.state)
     return replace(segment, state=SegmentState.PUBLISHED)
+
+
+def name_finally(layout: Layout, segment: Segment) -> bool:
+    """Give a sealed segment its final name beside the open one; False where the open one is gone already."""
+    source, target = layout.growing_path(segment), layout.published_path(segment)
+    check_sealed(layout, segment)
+    if layout.disk.size(source) is None:
+        return False
+    if layout.disk.size(target) is None:
+        layout.disk.link(source, target)
+    return True
 
 
 def check_sealed(layout: Layout, segment: Segment) -> None:
@@ -163,7 +173,7 @@ def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
         tops[segment.table] = max(tops[segment.table], segment.number)
     for name in layout.disk.names(layout.folder):
         found = published_of(name, tops)
-        if found and found[1] > tops[found[0]]:
+        if found and found[1] > tops[found[0]] and not is_named_early(layout, name, *found):
             raise Contradiction(
                 f"{layout.folder / name}: the ledger knows no such segment; was .fetcher/ledger.sqlite deleted or put "
                 "back from an older copy? Put the right one back, or move the records away and start anew"
@@ -183,19 +193,43 @@ def contradictions(layout: Layout, segments: Sequence[Segment]) -> None:
 def recover(layout: Layout, segments: Sequence[Segment]) -> list[Segment]:
     """Bring the folder to what the ledger says; returns the segments as they are now, for the caller to tell it.
 
-    Cuts the open segment at its vouched length, drops open files that nothing vouches for, and publishes what is
-    sealed. Raises `Contradiction`, with nothing touched, where the two cannot both be right.
+    Cuts the open segment at its vouched length, drops open files that nothing vouches for, with the final names that
+    they were given early, and publishes what is sealed. Raises `Contradiction`, with nothing touched, where the two
+    cannot both be right.
     """
     contradictions(layout, segments)
     growing = {layout.growing_path(s).name: s for s in segments if s.state is SegmentState.OPEN and s.length}
     sealed = {layout.growing_path(s).name for s in segments if s.state is SegmentState.SEALED}
+    known = {published_name(s) for s in segments if s.state is not SegmentState.OPEN}
     for name in layout.disk.names(layout.state):
         if name in sealed or not OPEN_NAME.fullmatch(name):
             continue
         path = layout.state / name
+        for early in early_names(layout, name, known):
+            layout.disk.unlink(early)
+            layout.disk.sync_folder(layout.folder)
         if (segment := growing.get(name)) is None:
             layout.disk.unlink(path)
         elif layout.disk.size(path) != segment.length:
             layout.disk.truncate(path, segment.length)
     layout.disk.sync_folder(layout.state)
+    if not layout.publishes:
+        return list(segments)
     return [publish(layout, s) if s.state is SegmentState.SEALED else s for s in segments]
+
+
+def early_names(layout: Layout, open_name: str, known: Container[str]) -> Iterator[Path]:
+    """The final names, but for known ones, of a file that still has its open name."""
+    if match := OPEN_NAME.fullmatch(open_name):
+        table, number = match[1] or MAIN, int(match[2])
+        for packing in PACKINGS.values():
+            name = f"{table}-{number:06}{packing.suffix}"
+            if name not in known and is_named_early(layout, name, table, number):
+                yield layout.folder / name
+
+
+def is_named_early(layout: Layout, name: str, table: str, number: int) -> bool:
+    """Whether the file of a final name is there under its open one, too: a generation was about to be published."""
+    source, target = layout.open_path(number, table), layout.folder / name
+    is_there = layout.disk.size(source) is not None and layout.disk.size(target) is not None
+    return is_there and layout.disk.same(source, target)

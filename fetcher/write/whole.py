@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from fetcher.ledger import Failure, Ledger, Segment, SegmentState
-from fetcher.model import MAIN
+from fetcher.ledger import Ledger, Segment, SegmentState
+from fetcher.model import MAIN, Failure
 from fetcher.write.segments import Layout, published_name
 
 BLOCK_BYTES = 1 << 20

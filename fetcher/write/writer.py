@@ -137,10 +137,10 @@ class Writer:
             if outcome.is_end:
                 self._tally.settle(outcome)
         for segment in vouched:
-            if segment.state is SegmentState.SEALED:
+            if segment.state is SegmentState.SEALED and self._layout.publishes:
                 published = await asyncio.to_thread(publish, self._layout, segment)
                 await asyncio.to_thread(self._ledger.commit, (), [published])
-        if is_last:
+        if is_last and self._layout.publishes:
             await replace_summaries(self._layout, self._ledger)
 
     async def _write(self, batch: Batch, is_last: bool, now: float) -> list[Segment]:

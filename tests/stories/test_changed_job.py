@@ -61,7 +61,7 @@ def test_reparse_sends_nothing_and_is_exact(fetcher, tmp_path, feed, job):
 def test_a_reparse_that_is_killed_is_repeated(fetcher, start, output, tmp_path, feed, job):
     """Until one has come to its end the job stays refused; rows that were re-parsed before are not written again."""
     process = start("run", job, "--reparse", *HALVED, "--set", "write.rotate.records=1")
-    while len(list((tmp_path / "out").glob("records-*"))) < 3:
+    while len(list((tmp_path / "out" / ".fetcher").glob("*.open"))) < 3:
         assert process.poll() is None, process.stderr.read()
     process.kill()
     process.wait()

@@ -270,3 +270,36 @@ async def test_a_packed_segment_goes_all_the_way(layout, packing, suffix):
     assert (published.packing, published.records, published.opened_at) == (packing, 4, 7.0)
     with PACKINGS[packing].lines(layout.folder / f"records-000005.jsonl{suffix}") as lines:
         assert b"".join(lines) == LINES[1] + LINES[3]
+
+
+def test_names_that_were_given_before_the_ledger_said_so_are_taken_back(layout):
+    """A kill while a generation was put in place: what the ledger vouches for loses nothing, and no name is left."""
+    early = [segment(4, OPEN), dataclasses.replace(segment(2, OPEN), table="stations")]
+    layout.open_path(2, "stations").write_bytes(LINES[2])
+    for held in [*early, LEDGER[2]]:
+        layout.published_path(held).hardlink_to(layout.growing_path(held))
+    after = recover(layout, LEDGER)
+    assert {name: content for name, (content, _, _) in snapshot(layout).items()} == {
+        ".fetcher/000003.open": LINES[3],
+        ".fetcher/ledger.sqlite": b"the ledger",
+        "notes.txt": b"a person's",
+        "records-000001.jsonl": LINES[1],
+        "records-000002.jsonl": LINES[2],
+    }
+    assert recover(layout, after) == after
+
+
+def test_open_names_of_what_is_published_are_the_ones_that_go(layout):
+    """A kill after the ledger said so: the final name stays."""
+    layout.open_path(1).hardlink_to(layout.published_path(LEDGER[0]))
+    recover(layout, LEDGER)
+    assert layout.published_path(LEDGER[0]).read_bytes() == LINES[1]
+    assert not layout.open_path(1).exists()
+
+
+def test_a_layout_that_publishes_nothing_leaves_sealed_segments_where_they_are(layout):
+    """They are another ledger's, to be published all at once."""
+    aside = dataclasses.replace(layout, publishes=False)
+    assert recover(aside, LEDGER) == LEDGER
+    assert layout.open_path(2).read_bytes() == LINES[2]
+    assert not layout.published_path(LEDGER[1]).exists()

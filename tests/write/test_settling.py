@@ -1,7 +1,7 @@
 """What becomes of a row that was asked again: properties over any sequence of outcomes of any rows."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,3 +149,20 @@ def test_a_wait_ends_with_the_answer():
     shelf.settle("a", Outcome("a", RowState.WAITING, "429", not_before=9e9))
     row, _ = shelf.settle("a", done)
     assert (row.standing.state, row.standing.not_before, row.standing.revision) == (RowState.DONE, 0.0, 1)
+
+
+@given(STORY, st.sampled_from(FAILURES), st.sampled_from(KEYS))
+def test_what_is_taken_back_stands_no_more(story, state, key):
+    """Its records are superseded, nothing is written for it, and the same answer is news again."""
+    shelf = Shelf()
+    for known, outcome, _ in story:
+        shelf.settle(known, outcome)
+    before, lines = shelf.standings.get(key), len(shelf.lines)
+    told = Outcome(key, state, before=before, takes_back=True)
+    row, fresh = settled(told, Known(lines), 2000.0)
+    assert (fresh.lines, row.standing.records, row.standing.state) == (b"", 0, state)
+    assert row.superseded == ((before.first_record, before.records) if before and before.records else None)
+    again, fresh = settled(
+        replace(told, state=RowState.DONE, lines=ANSWERS[1], records=1, before=row.standing), Known(9), 1
+    )
+    assert (fresh.lines, again.standing.records, again.standing.first_record) == (ANSWERS[1], 1, 9)
