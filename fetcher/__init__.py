@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fetcher.export import read_records as read_records
+    from fetcher.export.frames import read_records as read_records
     from fetcher.launch import load_job as load_job
     from fetcher.launch import run as run
 
-_HOMES = {"load_job": "fetcher.launch", "read_records": "fetcher.export", "run": "fetcher.launch"}
+_HOMES = {"load_job": "fetcher.launch", "read_records": "fetcher.export.frames", "run": "fetcher.launch"}
 
 __all__ = ["load_job", "read_records", "run"]
 

@@ -10,6 +10,7 @@ import click
 
 from fetcher.commands.caching import cache
 from fetcher.commands.drafting import init
+from fetcher.commands.exporting import export
 from fetcher.commands.failing import failures
 from fetcher.commands.trying import check, preview, test
 from fetcher.shell import JOB, SET, loaded, seconds, tell, told_errors
@@ -55,6 +56,7 @@ def main() -> None:
 
 
 main.add_command(cache)
+main.add_command(export)
 main.add_command(failures)
 main.add_command(init)
 main.add_command(check)

@@ -30,6 +30,7 @@ Commands:
   cache     List the answers that a job keeps, show one, or throw some or all of them away.
   check     Tell what a run of JOB would do and what may be wrong with it.
   demo      Run the air-temperature job against the built-in API.
+  export    Write the records of JOB into a file: CSV, Parquet or JSON Lines.
   failures  List the rows of a job that failed, ask for them again, or give them up for good.
   init      Draft a commented job file from a URL or a curl command.
   plan      Tell what a run of JOB would ask for and how long it would take.

@@ -4,8 +4,8 @@ segment cut at a committed length is a whole file, readable by zcat and zstdcat.
 import gzip
 import sys
 import zlib
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,20 @@ def packed_zstd(lines: bytes) -> bytes:
         zstd.CompressionParameter.checksum_flag: 1,
     }
     return zstd.compress(lines, options=options)
+
+
+@contextmanager
+def packed_whole(packing: str, file: IO[bytes]) -> Iterator[Callable[[bytes], object]]:
+    """What packs all that it is given as one member, or frame, into the file, which stays open."""
+    if packing == "gzip":
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+            yield packed.write
+    elif packing == "zstd":
+        options: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
+        with zstd.ZstdFile(file, "wb", options=options) as frame:
+            yield frame.write
+    else:
+        yield file.write
 
 
 def open_plain(path: Path) -> IO[bytes]:

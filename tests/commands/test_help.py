@@ -6,6 +6,24 @@ from click.testing import CliRunner
 from fetcher.cli import main
 
 HELP = {
+    "export": """\
+Usage: fetcher export [OPTIONS] JOB OUT
+
+  Write the records of JOB into a file: CSV, Parquet or JSON Lines.
+
+  Those that stand, without what a later revision replaced. OUT ends in .csv, .tsv, .jsonl (each may
+  be packed, too: .csv.gz, .csv.zst) or .parquet; - is standard output. It is there whole at the
+  end, or as it was before. Sends nothing; a run may go on meanwhile.
+
+Options:
+  --set KEY=VALUE                 Override a key; the value is TOML.
+  --table NAME                    A table beside the main one (write.tables).
+  --format [csv|tsv|jsonl|parquet]
+                                  Left out: by the end of OUT's name; jsonl for -.
+  --guard-formulas                CSV, TSV: put ' before what a spreadsheet takes for a formula.
+  --force                         Replace OUT where it is there already.
+  -h, --help                      Show this message and exit.
+""",
     "init": """\
 Usage: fetcher init [OPTIONS] [URL]
 

@@ -24,7 +24,7 @@ from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
 from tests.settled_jobs import STATIONS, beside, done, job_in, settle
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Records out of a job: as pandas frames, and as files that other programs read."""
