@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Self
 
+from fetcher.annotate.literals import Parts, needed_parts
 from fetcher.annotate.terms import Terms, terms_of
+
+NOTHING: Mapping[int, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,20 @@ class Rule:
     priority: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regular expression of a rule, by its number, and the parts of which a text of ASCII needs one to match."""
+
+    rule: int
+    compiled: re.Pattern[str]
+    parts: Parts
+
+    @classmethod
+    def of(cls, rule: int, told: str) -> Self:
+        """Made from its text."""
+        return cls(rule, re.compile(told, re.IGNORECASE), needed_parts(told))
+
+
 @dataclass(frozen=True)
 class Rules:
     """All rules of one annotator, in the order in which their labels are given."""
@@ -34,48 +52,81 @@ class Rules:
         """Those rules, the highest priority first; among equals as they were."""
         return cls(tuple(sorted(rules, key=lambda rule: -rule.priority)))
 
-    def matches(self, text: str) -> dict[str, str]:
+    def matches(self, text: str) -> Mapping[str, str]:
         """{label: what gave it, as the rule has it}; of several rules with one label the first one's."""
-        found = self._terms.found(text)
-        matched: dict[str, str] = {}
-        for number, rule in enumerate(self.rules):
-            if rule.label in matched:
-                continue
-            because = found.get(number) or self._pattern(number, text)
-            if because and not (rule.unless and self._unless.found(text).get(number)):
-                matched[rule.label] = because
+        return self.matches_among([text]).get(0, {})
+
+    def matches_among(self, texts: Sequence[str]) -> dict[int, dict[str, str]]:
+        """The matches of each text, by its place; texts without any are absent."""
+        found = self._terms.found_among(texts)
+        matched = {}
+        for place in self._places(texts, found):
+            if matches := self._matched(texts[place], found.get(place, NOTHING)):
+                matched[place] = matches
         return matched
 
     def labels(self, text: str) -> list[str]:
         """The labels of a text."""
-        if self._is_plain:
-            return self._plain_labels(self._terms.found(text))
         return list(self.matches(text))
 
-    def _plain_labels(self, found: Mapping[int, str]) -> list[str]:
-        """The way of most: terms alone decide."""
-        if not found:
-            return []
-        return list(dict.fromkeys(self.rules[number].label for number in sorted(found)))
+    def _places(self, texts: Sequence[str], found: Mapping[int, Mapping[int, str]]) -> Iterable[int]:
+        """Texts that may have labels."""
+        if self._unhinted:
+            return range(len(texts))
+        if self._patterned:
+            return [place for place, text in enumerate(texts) if place in found or not text.isascii()]
+        return found
 
-    def _pattern(self, number: int, text: str) -> str:
-        for pattern in self._patterns[number]:
-            if pattern.search(text):
-                return pattern.pattern
+    def _matched(self, text: str, found: Mapping[int, str]) -> dict[str, str]:
+        matched: dict[str, str] = {}
+        for number in self._candidates(text, found):
+            rule = self.rules[number]
+            if rule.label in matched:
+                continue
+            because = found.get(number) or self._pattern(number, text, found)
+            if because and not (rule.unless and number in self._unless.found_among([text]).get(0, NOTHING)):
+                matched[rule.label] = because
+        return matched
+
+    def _candidates(self, text: str, found: Mapping[int, str]) -> list[int]:
+        """The rules that may give their label, in order."""
+        if not self._patterned:
+            return sorted(found)
+        own = len(self.rules)
+        hinted = {number if number < own else self._patterns[number - own].rule for number in found}
+        return sorted(hinted.union(self._unhinted if text.isascii() else self._patterned))
+
+    def _pattern(self, number: int, text: str, found: Mapping[int, str]) -> str:
+        is_ascii = text.isascii()
+        for place in self._patterned.get(number, ()):
+            pattern = self._patterns[place]
+            is_hinted = not (pattern.parts and is_ascii) or len(self.rules) + place in found
+            if is_hinted and pattern.compiled.search(text):
+                return pattern.compiled.pattern
         return ""
 
     @cached_property
-    def _is_plain(self) -> bool:
-        return not any(rule.patterns or rule.unless for rule in self.rules)
-
-    @cached_property
     def _terms(self) -> Terms:
-        return terms_of([rule.terms for rule in self.rules])
+        return terms_of([rule.terms for rule in self.rules], [pattern.parts for pattern in self._patterns])
 
     @cached_property
     def _unless(self) -> Terms:
         return terms_of([rule.unless for rule in self.rules])
 
     @cached_property
-    def _patterns(self) -> Sequence[Sequence[re.Pattern[str]]]:
-        return [[re.compile(pattern, re.IGNORECASE) for pattern in rule.patterns] for rule in self.rules]
+    def _patterns(self) -> Sequence[Pattern]:
+        """Those of all rules, one after the other."""
+        return [Pattern.of(number, told) for number, rule in enumerate(self.rules) for told in rule.patterns]
+
+    @cached_property
+    def _patterned(self) -> dict[int, list[int]]:
+        """{number of a rule: the places of its patterns among all}."""
+        places: dict[int, list[int]] = {}
+        for place, pattern in enumerate(self._patterns):
+            places.setdefault(pattern.rule, []).append(place)
+        return places
+
+    @cached_property
+    def _unhinted(self) -> frozenset[int]:
+        """Rules with a pattern that every text has to be searched by."""
+        return frozenset(pattern.rule for pattern in self._patterns if not pattern.parts)

@@ -4,26 +4,44 @@ With the extra `[annotate]` one pass of an Aho-Corasick automaton finds all of t
 itself, which is as fast for a few dozen. Both give the same.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from itertools import accumulate
 from typing import Any, Protocol
+
+BORDER = "\n"
+"""Between texts that are searched as one; in no term, and part of no word."""
+
+ANYWHERE = ""
+"""In the place of a term: found also within a word, such as what a pattern cannot do without."""
+
+Owners = Mapping[str, Sequence[tuple[int, str]]]
+"""{what is looked for, folded: [(number of whose it is, the term as it was written)]}"""
 
 
 class Terms(Protocol):
-    """Terms of several rules, to be found in a text."""
+    """Terms of several rules, to be found in texts."""
 
-    def found(self, text: str) -> dict[int, str]:
-        """{number of a rule: the first of its terms that is in the text, by where it ends}."""
+    def found_among(self, texts: Sequence[str]) -> dict[int, dict[int, str]]:
+        """{place of a text: {number of a rule: the first of its terms that is in the text, by where it ends}}; texts
+        without any are absent."""
 
 
-def terms_of(by_rule: Sequence[Sequence[str]]) -> Terms:
-    """What finds these terms: an automaton where there are some and the package for it."""
+def terms_of(by_rule: Sequence[Sequence[str]], anywhere: Sequence[Sequence[str]] = ()) -> Terms:
+    """What finds these terms: an automaton where there are some and the package for it.
+
+    Of `anywhere`, texts in lower case that may stand within words, the first is numbered behind the last rule.
+    """
     owners: dict[str, list[tuple[int, str]]] = {}
     for number, terms in enumerate(by_rule):
         for term in terms:
             owners.setdefault(folded(term.removesuffix("*")), []).append((number, term))
+    for number, parts in enumerate(anywhere, len(by_rule)):
+        for part in parts:
+            owners.setdefault(part, []).append((number, ANYWHERE))
     try:
-        library = import_module("ahocorasick")
+        library = import_module("ahocorasick_rs")
     except ImportError:
         return EachTerm(owners)
     return Automaton(owners, library) if owners else EachTerm(owners)
@@ -31,8 +49,7 @@ def terms_of(by_rule: Sequence[Sequence[str]]) -> Terms:
 
 def folded(text: str) -> str:
     """In lower case, with one blank where there is white space. Lengths may change; so may nothing else."""
-    lower = text.lower()
-    return lower if lower.isalnum() else _one_blank(lower)
+    return _one_blank(text.lower())
 
 
 def _one_blank(text: str) -> str:
@@ -43,6 +60,8 @@ def _one_blank(text: str) -> str:
 
 def stands_alone(text: str, begin: int, end: int, term: str) -> bool:
     """Whether text[begin:end] is a word of its own, or for `deliver*` the beginning of one."""
+    if term == ANYWHERE:
+        return True
     if begin and _is_inside(text[begin - 1], text[begin]):
         return False
     return term.endswith("*") or end == len(text) or not _is_inside(text[end], text[end - 1])
@@ -54,34 +73,44 @@ def _is_inside(outer: str, inner: str) -> bool:
 
 
 class Automaton:
-    """All terms in one pass."""
+    """All terms in one pass over all texts: half the time of one by one."""
 
-    def __init__(self, owners: dict[str, list[tuple[int, str]]], library: Any) -> None:
-        self._automaton = library.Automaton()
-        for term, rules in owners.items():
-            self._automaton.add_word(term, (len(term), rules))
-        self._automaton.make_automaton()
+    def __init__(self, owners: Owners, library: Any) -> None:
+        self._owners = list(owners.values())
+        self._has_phrases = any(" " in term for term in owners)
+        self._search = library.AhoCorasick(list(owners)).find_matches_as_indexes
 
-    def found(self, text: str) -> dict[int, str]:
+    def found_among(self, texts: Sequence[str]) -> dict[int, dict[int, str]]:
         """See `Terms`."""
-        text = folded(text)
-        found: dict[int, str] = {}
-        for last, (length, rules) in self._automaton.iter(text):
-            for number, term in rules:
-                if number not in found and stands_alone(text, last + 1 - length, last + 1, term):
-                    found[number] = term
+        joined = BORDER.join(texts)
+        if not joined.isascii():  # lower case may be longer, and half a character is none
+            texts = [folded(text).encode("utf-8", "replace").decode() for text in texts]
+            joined = BORDER.join(texts)
+        elif self._has_phrases:
+            texts = [_one_blank(text) for text in texts]
+            joined = BORDER.join(texts).lower()
+        else:
+            joined = joined.lower()
+        found: dict[int, dict[int, str]] = {}
+        ends = list(accumulate(len(text) + 1 for text in texts))
+        for which, begin, end in self._search(joined, overlapping=True):
+            for number, term in self._owners[which]:
+                if stands_alone(joined, begin, end, term):
+                    found.setdefault(bisect_right(ends, begin), {}).setdefault(number, term)
         return found
 
 
 class EachTerm:
     """Each term by itself."""
 
-    def __init__(self, owners: dict[str, list[tuple[int, str]]]) -> None:
+    def __init__(self, owners: Owners) -> None:
         self._owners = owners
 
-    def found(self, text: str) -> dict[int, str]:
+    def found_among(self, texts: Sequence[str]) -> dict[int, dict[int, str]]:
         """See `Terms`."""
-        text = folded(text)
+        return {place: found for place, text in enumerate(texts) if (found := self._found(folded(text)))}
+
+    def _found(self, text: str) -> dict[int, str]:
         ends: dict[int, tuple[int, int, str]] = {}
         for word, rules in self._owners.items():
             if word in text:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -51,39 +51,50 @@ class Occurrences:
 
     def count(self, digest: bytes) -> int:
         """How often it has been met, this time included."""
-        return self._shards[digest[0]].count(int.from_bytes(digest[1:9], "little") or 1)
+        return self.count_each([digest])[0]
+
+    def count_each(self, digests: Iterable[bytes]) -> list[int]:
+        """The same of several, one after the other."""
+        shards, counted = self._shards, []
+        for digest in digests:
+            shard = shards[digest[0]]
+            number = int.from_bytes(digest[1:9], "little") or 1
+            numbers, last = shard.numbers, shard.last
+            place = number & last
+            while (there := numbers[place]) != number and there:
+                place = (place + 1) & last
+            if there:
+                shard.counts[place] += 1
+                counted.append(shard.counts[place])
+            else:
+                shard.add(place, number)
+                counted.append(1)
+        return counted
 
 
 class _Shard:
-    """A hash table with open addressing; 0 is a free place."""
+    """A hash table with open addressing; 0 is a free place, `last` the last of them."""
 
     def __init__(self, places: int = 16) -> None:
-        self._numbers = array("Q", bytes(8 * places))
-        self._counts = array("I", bytes(4 * places))
+        self._lay_out(places)
         self._used = 0
 
-    def count(self, number: int) -> int:
-        place = self._place(number)
-        self._counts[place] = counted = self._counts[place] + 1
-        if counted == 1:
-            self._numbers[place] = number
-            self._used += 1
-            if 3 * self._used > 2 * len(self._numbers):
-                self._grow()
-        return counted
+    def add(self, place: int, number: int) -> None:
+        """Take a free place for a number that is met for the first time."""
+        self.numbers[place], self.counts[place] = number, 1
+        self._used += 1
+        if 3 * self._used > 2 * self.last:
+            self._grow()
 
-    def _place(self, number: int) -> int:
-        numbers, last = self._numbers, len(self._numbers) - 1
-        place = number & last
-        while numbers[place] not in (0, number):
-            place = (place + 1) & last
-        return place
+    def _lay_out(self, places: int) -> None:
+        self.numbers, self.counts, self.last = array("Q", bytes(8 * places)), array("I", bytes(4 * places)), places - 1
 
     def _grow(self) -> None:
-        numbers, counts = self._numbers, self._counts
-        places = 2 * len(numbers)
-        self._numbers, self._counts = array("Q", bytes(8 * places)), array("I", bytes(4 * places))
+        numbers, counts = self.numbers, self.counts
+        self._lay_out(2 * len(numbers))
         for number, count in zip(numbers, counts, strict=True):
             if number:
-                place = self._place(number)
-                self._numbers[place], self._counts[place] = number, count
+                place = number & self.last
+                while self.numbers[place]:
+                    place = (place + 1) & self.last
+                self.numbers[place], self.counts[place] = number, count

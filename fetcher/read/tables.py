@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 import msgspec
 
 from fetcher.job.records import Records
 from fetcher.job.tables import Table
-from fetcher.model import Value
+from fetcher.model import Row, Value
 from fetcher.read.keys import Occurrences, digest_of, digest_of_text, key_of
 from fetcher.tabular.lines import Line
 from fetcher.tabular.reading import lines_of
+
+LINES_AT_ONCE = 200
 
 
 @dataclass(slots=True)
@@ -22,29 +23,28 @@ class Reading:
     skipped: int = 0
 
 
-class Item(NamedTuple):
-    """A line on its way to be a row. `content` tells whether it has changed where the key does not; a `fault` says
-    why it could not be read."""
-
-    key: str
-    values: Mapping[str, Value]
-    content: int = 0
-    fault: str = ""
-
-
-def table_items(table: Table, key: Sequence[str], reading: Reading) -> Iterator[Item]:
+def table_rows(table: Table, key: Sequence[str], reading: Reading) -> Iterator[Row]:
     """The lines of all its files, in order. Raises `UnreadableTable` where one is no table."""
-    seen = Occurrences()
-    for where, line in islice(_lines(table), table.sample):
-        if table.strip:
-            line = line._replace(values=stripped(line.values))  # noqa: PLW2901  (the same line)
-        if table.require and not line.fault and any(is_blank(line.values.get(name)) for name in table.require):
-            reading.skipped += 1
-        else:
-            yield item_of(where, line, key, seen)
+    seen, left = Occurrences(), table.sample
+    for file in table.files():
+        lines = islice(lines_of(file), left)
+        while found := list(islice(lines, LINES_AT_ONCE)):
+            left = None if left is None else left - len(found)
+            yield from rows_of(file.name, wanted(found, table, reading), key, seen)
 
 
-def record_items(lines: Iterable[bytes], records: Records, key: Sequence[str]) -> Iterator[Item]:
+def wanted(lines: list[Line], table: Table, reading: Reading) -> list[Line]:
+    """Lines as the job wants them, without those that are none of its rows."""
+    if table.strip:
+        lines = [line._replace(values=stripped(line.values)) for line in lines]
+    if not table.require:
+        return lines
+    found = [line for line in lines if line.fault or not any(is_blank(line.values.get(name)) for name in table.require)]
+    reading.skipped += len(lines) - len(found)
+    return found
+
+
+def record_rows(lines: Iterable[bytes], records: Records, key: Sequence[str]) -> Iterator[Row]:
     """The records of another job, given as the lines of its folder: those fields of them that were selected."""
     decode, seen, known = msgspec.json.Decoder(dict[str, object]).decode, Occurrences(), Occurrences()
     for number, line in enumerate(lines, start=1):
@@ -52,36 +52,45 @@ def record_items(lines: Iterable[bytes], records: Records, key: Sequence[str]) -
         if records.select:
             values = {name: values.get(name) for name in records.select}
         if not records.distinct or known.count(digest_of(values)) == 1:
-            yield item_of(records.job.name, Line(number, values), key, seen)
+            yield row_of(records.job.name, Line(number, values), key, seen)
 
 
-def item_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Item:
-    """A line under its key: the columns that the job names, or all of them and how many were equal before."""
+def rows_of(where: str, lines: Sequence[Line], key: Sequence[str], seen: Occurrences) -> Iterable[Row]:
+    """Lines, each under its key: the columns that the job names, or all of them and how many were equal before."""
+    if key or any(line.fault for line in lines):
+        return [row_of(where, line, key, seen) for line in lines]
+    digests = [digest_of(line.values) for line in lines]
+    keys = [numbered(digest.hex(), count) for digest, count in zip(digests, seen.count_each(digests), strict=True)]
+    return map(Row, keys, (line.values for line in lines))
+
+
+def row_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
+    """The same of one line."""
     if line.fault:
-        return bad_item(where, line, line.fault, seen)
+        return bad_row(where, line, line.fault, seen)
     if key:
         return keyed(where, line, key, seen)
     digest = digest_of(line.values)
-    return Item(numbered(digest.hex(), seen.count(digest)), line.values)
+    return Row(numbered(digest.hex(), seen.count(digest)), line.values)
 
 
-def keyed(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Item:
+def keyed(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
     """A row under the key that the job names. A second one would take the place of the first, and is a bad line."""
     values = line.values
     missing = [name for name in key if is_blank(values.get(name))]
     if missing:
-        return bad_item(where, shown(line), f"has no '{missing[0]}', which read.key needs", seen)
+        return bad_row(where, shown(line), f"has no '{missing[0]}', which read.key needs", seen)
     named = key_of(values, key)
     if seen.count(digest_of_text(named)) > 1:
-        return bad_item(where, shown(line), f"has the key '{named}' of an earlier line (read.key)", seen)
-    return Item(named, values, int.from_bytes(digest_of(values)[:7], "little") + 1)
+        return bad_row(where, shown(line), f"has the key '{named}' of an earlier line (read.key)", seen)
+    return Row(named, values, first_day=-1, last_day=int.from_bytes(digest_of(values)[:7], "little") + 1)
 
 
-def bad_item(where: str, line: Line, fault: str, seen: Occurrences) -> Item:
+def bad_row(where: str, line: Line, fault: str, seen: Occurrences) -> Row:
     """A line that is set aside, under a key that it keeps until it is mended."""
     digest = digest_of_text(line.content)
     key = numbered(f"bad-{digest.hex()}", seen.count(digest))
-    return Item(key, {}, fault=f"{where}:{line.number} {fault}: {line.content}")
+    return Row(key, {}, fault=f"{where}:{line.number} {fault}: {line.content}")
 
 
 def numbered(key: str, occurrence: int) -> str:
@@ -102,9 +111,3 @@ def is_blank(value: Value) -> bool:
 def shown(line: Line) -> Line:
     """A line that could be read, with what it holds as its content."""
     return line._replace(content=", ".join(f"{name}={value}" for name, value in line.values.items()))
-
-
-def _lines(table: Table) -> Iterator[tuple[str, Line]]:
-    for file in table.files():
-        for line in lines_of(file):
-            yield file.name, line

@@ -1,20 +1,32 @@
 """CSV and its like (RFC 4180), read by the standard library's reader: pandas names no line, and stops at a bad one.
 
 A quote that is not closed must not swallow the rest: the line that opens it is bad, and reading goes on at the next.
+Lines are read by the block. One in which something is wrong, or whose last record goes on behind it, is gone through
+again, record by record.
 """
 
 import csv
+import io
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import TextIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 
 from fetcher.tabular.lines import MOST_CHARACTERS, Line, TableFile, UnreadableTable, bad_line
 from fetcher.tabular.text import encoding_fault, opened
 
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
+
 logger = logging.getLogger("fetcher")
 
+BLOCK_CHARACTERS = 1 << 17
+BLOCK_LINES = 200
 DELIMITERS = (",", ";", "\t", "|")
+
+Reader = Callable[[Iterable[str]], "CsvReader"]
+"""What reads records from lines."""
 
 
 class Lines:
@@ -37,29 +49,49 @@ class Lines:
         self.number += 1
         return line
 
-    def put_back(self, lines: list[str]) -> None:
+    def put_back(self, lines: Sequence[str]) -> None:
         """Have these read again, before all others."""
         self._again.extendleft(reversed(lines))
         self.number -= len(lines)
+
+    def again(self, block: str) -> None:
+        """Have a block read line by line."""
+        self._again.extend(io.StringIO(block, newline=""))
+
+    @property
+    def is_put_back(self) -> bool:
+        """Whether there are lines to be read again."""
+        return bool(self._again)
+
+    def block(self) -> str:
+        """The text of the next lines, whole; nothing at the end. Not while there are lines to be read again."""
+        if not self._text.seekable():  # a pipe may give so many lines now, and the next one never
+            return "".join(self._text.readline(4 * MOST_CHARACTERS) for _ in range(BLOCK_LINES))
+        text = self._text.read(BLOCK_CHARACTERS)
+        return text + self._text.readline(4 * MOST_CHARACTERS) if text else ""
 
 
 def delimited_lines(file: TableFile) -> Iterator[Line]:
     """Every line that is not blank, good or bad. Raises `UnreadableTable` where there is no header to read."""
     csv.field_size_limit(max(csv.field_size_limit(), MOST_CHARACTERS))
     with opened(file, newline="") as (text, head):
-        records = _records(Lines(text), file, file.delimiter or delimiter_of(head, file))
+        lines, reader = Lines(text), _reader_for(file, head)
+        records = _records(lines, reader)
         columns = file.columns or _header(file, next(records, None))
-        for number, fields, fault, content in records:
-            broken = fault or encoding_fault(content)
-            if not broken and len(fields) != len(columns):
-                broken = f"expected {len(columns)} fields, got {len(fields)}"
-            yield bad_line(number, broken, content) if broken else Line(number, dict(zip(columns, fields, strict=True)))
+        while block := lines.block():
+            found = _good_lines(block, lines.number, columns, reader)
+            if found is None:
+                lines.again(block)
+                yield from _lines_one_by_one(lines, records, columns)
+            else:
+                lines.number += found[0]
+                yield from found[1]
 
 
 def delimited_columns(file: TableFile) -> tuple[str, ...]:
     """The names of the columns. Raises `UnreadableTable` where there are none to read."""
     with opened(file, newline="") as (text, head):
-        records = _records(Lines(text), file, file.delimiter or delimiter_of(head, file))
+        records = _records(Lines(text), _reader_for(file, head))
         return file.columns or _header(file, next(records, None))
 
 
@@ -79,13 +111,46 @@ Record = tuple[int, list[str], str, str]
 """The number of its first line, its fields, what is wrong, and how it stands in the file."""
 
 
-def _records(lines: Lines, file: TableFile, delimiter: str) -> Iterator[Record]:
-    def begun() -> Iterator[list[str]]:
-        if not file.quote:
-            return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
-        return csv.reader(lines, delimiter=delimiter, quotechar=file.quote, strict=True)
+def _reader_for(file: TableFile, head: str) -> Reader:
+    """What reads the records of a table that begins so."""
+    delimiter = file.delimiter or delimiter_of(head, file)
+    if not file.quote:
+        return partial(csv.reader, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
+    return partial(csv.reader, delimiter=delimiter, quotechar=file.quote, strict=True)
 
-    reader = begun()
+
+def _good_lines(block: str, before: int, columns: Sequence[str], reader: Reader) -> tuple[int, list[Line]] | None:
+    """How many lines of text a block has, and its records, where all of them are good and none goes on behind it;
+    else None. So many lines came `before`."""
+    if encoding_fault(block):
+        return None
+    records, found, width = reader(io.StringIO(block, newline="")), list[Line](), len(columns)
+    number = before + 1
+    try:
+        for fields in records:
+            if fields:
+                if len(fields) != width:
+                    return None
+                found.append(Line(number, dict(zip(columns, fields, strict=False))))
+            number = before + records.line_num + 1
+    except csv.Error:
+        return None
+    return records.line_num, found
+
+
+def _lines_one_by_one(lines: Lines, records: Iterator[Record], columns: Sequence[str]) -> Iterator[Line]:
+    """Good and bad lines, until none is left of those that were put back."""
+    for number, fields, fault, content in records:
+        broken = fault or encoding_fault(content)
+        if not broken and len(fields) != len(columns):
+            broken = f"expected {len(columns)} fields, got {len(fields)}"
+        yield bad_line(number, broken, content) if broken else Line(number, dict(zip(columns, fields, strict=True)))
+        if not lines.is_put_back:
+            return
+
+
+def _records(lines: Lines, begun: Reader) -> Iterator[Record]:
+    reader = begun(lines)
     while True:
         lines.taken.clear()
         number = lines.number + 1
@@ -96,7 +161,8 @@ def _records(lines: Lines, file: TableFile, delimiter: str) -> Iterator[Record]:
         except csv.Error as error:
             first, *rest = lines.taken
             lines.put_back(rest)
-            reader = begun()
+            delimiter = reader.dialect.delimiter
+            reader = begun(lines)
             yield number, [], _fault(error, delimiter), first
             continue
         if fields:

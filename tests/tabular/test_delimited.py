@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetcher.tabular import delimited
 from fetcher.tabular.lines import MOST_CHARACTERS, TableFile, UnreadableTable
 from fetcher.tabular.reading import columns_of, lines_of
 
@@ -34,6 +35,23 @@ def test_cells_come_back_as_they_were_written(tmp_path_factory, rows, line_end):
     csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator=line_end).writerows([["a", "b", "c"], *rows])
     file = table(tmp_path_factory.mktemp("table"), written.getvalue(), delimiter=",")
     assert [list(line.values.values()) for line in lines_of(file)] == rows
+
+
+PIECES = st.sampled_from(
+    ["a", ",", '"', "\n", "\r\n", "\r", "\0", '"x"', ',"a,b"', "1,2\n", "1,2\n", '1,"\n"\n', "\udcff", "\u2028"]
+)
+
+
+@given(st.lists(PIECES, max_size=30).map("".join), st.integers(1, 12))
+def test_blocks_are_read_as_record_by_record(tmp_path_factory, text, size):
+    """Wherever a block ends, and whatever is wrong in it: the same lines under the same numbers."""
+    content = f"id,text\n{text}".encode("utf-8", "surrogateescape")
+    file = table(tmp_path_factory.mktemp("table"), content, delimiter=",", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "BLOCK_CHARACTERS", size)
+        by_block = read(file)
+        patch.setattr(delimited, "_good_lines", lambda *_: None)
+        assert by_block == read(file)
 
 
 def test_lines_are_numbered_as_an_editor_does(tmp_path):
