@@ -9,6 +9,7 @@ import msgspec
 from fetcher.job.records import Records
 from fetcher.job.tables import Table
 from fetcher.model import Row, Value
+from fetcher.provenance import PROVENANCE
 from fetcher.read.keys import Occurrences, digest_of, digest_of_text, key_of
 from fetcher.tabular.lines import Line
 from fetcher.tabular.reading import lines_of
@@ -51,6 +52,8 @@ def record_rows(lines: Iterable[bytes], records: Records, key: Sequence[str]) ->
         values: dict[str, Value] = decode(line)  # type: ignore[assignment]  # JSON's types are among a row's
         if records.select:
             values = {name: values.get(name) for name in records.select}
+        else:  # a record that was labelled anew, and came out the same, is the same row
+            values.pop(PROVENANCE, None)
         if not records.distinct or known.count(digest_of(values)) == 1:
             yield row_of(records.job.name, Line(number, values), key, seen)
 

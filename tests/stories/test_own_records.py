@@ -1,6 +1,11 @@
 """A job without `[fetch]`: its rows are records, and annotators do the work."""
 
+import re
+from datetime import UTC, datetime
+
 import pytest
+
+from fetcher import read_records
 
 JOB = """
 name = "reviews"
@@ -84,3 +89,50 @@ def test_a_section_that_was_forgotten_is_named(fetcher, job, removed, message):
     ran = fetcher("run", job(text))
     assert ran.code == 78
     assert message in ran.err
+
+
+def test_each_field_says_where_it_is_from_on_request(fetcher, output, job, tmp_path):
+    """Its annotator, what tells its rules from what they were before, and when; of a skipped record nothing."""
+    rules = "[annotate.rules]"
+    text = JOB.replace(rules, f'provenance = true\nwhen = "review"\n{rules}')
+    lookup = "[[annotate]]\nlookup = { table = 'names.csv', field = 'id', take = ['name'] }\nprovenance = true\n[write]"
+    (tmp_path / "names.csv").write_text("id,name\n1,Ann\n")
+    text = text.replace("[write]", lookup)
+    assert fetcher("run", job(text)).code == 0
+    found = {record["id"]: record for record in output(tmp_path / "out").records()}
+    assert [list(found[key]) for key in "123"] == [
+        ["id", "review", "topics", "name", "_provenance"],
+        ["id", "review", "topics", "name", "_provenance"],
+        ["id", "review", "name", "_provenance"],
+    ]
+    told = found["1"]["_provenance"]
+    assert {field: origin["annotator"] for field, origin in told.items()} == {
+        "topics": "rules",
+        "name": "lookup names.csv",
+    }
+    assert found["3"]["_provenance"] == {"name": told["name"]}
+    for origin in told.values():
+        assert re.fullmatch("[0-9a-f]{8}", origin["version"])
+        assert datetime.fromisoformat(origin["at"]).tzinfo == UTC
+    (tmp_path / "names.csv").write_text("id,name\n1,Anne\n")
+    assert fetcher("run", job(text), "--reparse").code == 0
+    frames = [frame for frame in read_records(tmp_path / "out", latest=True)]
+    (newest,) = [record for frame in frames for record in frame.to_dict("records") if record["id"] == "1"]
+    now = newest["_provenance"]
+    assert now["topics"]["version"] == told["topics"]["version"]
+    assert now["name"]["version"] != told["name"]["version"]
+
+
+def test_records_labelled_anew_are_the_rows_of_a_child_that_they_were(fetcher, job, tmp_path):
+    """Where their fields are from is no part of them for a job that reads them."""
+    text = JOB.replace("[annotate.rules]", "provenance = true\n[annotate.rules]")
+    child = JOB.replace("reviews", "child").replace('folder = "out"', 'folder = "child"')
+    child = child.replace('[read.table]\npath = "child.csv"', '[read.records]\njob = "job.toml"')
+    (tmp_path / "child.toml").write_text(child)
+    job(text)
+    ran = fetcher("run", tmp_path / "child.toml")
+    assert "3 rows = 3 done" in ran.err, ran.err
+    job(text.replace('"broken"]', '"broken", "shattered"]'))
+    assert fetcher("run", tmp_path / "job.toml", "--reparse").code == 0
+    ran = fetcher("run", tmp_path / "child.toml")
+    assert "3 rows = 3 done (3 of them in earlier runs)" in ran.err, ran.err
