@@ -11,7 +11,7 @@ from fetcher.job.tables import Table
 from fetcher.model import Row, Value
 from fetcher.provenance import PROVENANCE
 from fetcher.read.keys import Occurrences, digest_of, digest_of_text, key_of
-from fetcher.tabular.lines import Line
+from fetcher.tabular.lines import Line, content_of
 from fetcher.tabular.reading import lines_of
 
 LINES_AT_ONCE = 200
@@ -64,7 +64,7 @@ def rows_of(where: str, lines: Sequence[Line], key: Sequence[str], seen: Occurre
         return [row_of(where, line, key, seen) for line in lines]
     digests = [digest_of(line.values) for line in lines]
     keys = [numbered(digest.hex(), count) for digest, count in zip(digests, seen.count_each(digests), strict=True)]
-    return map(Row, keys, (line.values for line in lines))
+    return [Row(key, line.values, line=(where, line.number)) for key, line in zip(keys, lines, strict=True)]
 
 
 def row_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
@@ -74,7 +74,7 @@ def row_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row
     if key:
         return keyed(where, line, key, seen)
     digest = digest_of(line.values)
-    return Row(numbered(digest.hex(), seen.count(digest)), line.values)
+    return Row(numbered(digest.hex(), seen.count(digest)), line.values, line=(where, line.number))
 
 
 def keyed(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
@@ -86,7 +86,8 @@ def keyed(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
     named = key_of(values, key)
     if seen.count(digest_of_text(named)) > 1:
         return bad_row(where, shown(line), f"has the key '{named}' of an earlier line (read.key)", seen)
-    return Row(named, values, first_day=-1, last_day=int.from_bytes(digest_of(values)[:7], "little") + 1)
+    last_day = int.from_bytes(digest_of(values)[:7], "little") + 1
+    return Row(named, values, first_day=-1, last_day=last_day, line=(where, line.number))
 
 
 def bad_row(where: str, line: Line, fault: str, seen: Occurrences) -> Row:
@@ -113,4 +114,4 @@ def is_blank(value: Value) -> bool:
 
 def shown(line: Line) -> Line:
     """A line that could be read, with what it holds as its content."""
-    return line._replace(content=", ".join(f"{name}={value}" for name, value in line.values.items()))
+    return line._replace(content=content_of(line.values))

@@ -49,6 +49,12 @@ class Line(NamedTuple):
     content: str = ""
 
 
+def content_of(values: Mapping[str, Value]) -> str:
+    """What a line holds, on one line of text; cut where it is long."""
+    shown = ", ".join(f"{name}={value}" for name, value in values.items())
+    return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:SHOWN_CHARACTERS]}…"
+
+
 def bad_line(number: int, fault: str, content: str) -> Line:
     """A line that cannot be read; bytes that no character stands for are shown as `\\xff`."""
     shown = content[:SHOWN_CHARACTERS].rstrip("\r\n")

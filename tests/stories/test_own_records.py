@@ -136,3 +136,45 @@ def test_records_labelled_anew_are_the_rows_of_a_child_that_they_were(fetcher, j
     assert fetcher("run", tmp_path / "job.toml", "--reparse").code == 0
     ran = fetcher("run", tmp_path / "child.toml")
     assert "3 rows = 3 done (3 of them in earlier runs)" in ran.err, ran.err
+
+
+def test_a_failing_line_is_told_with_its_number_and_content(fetcher, job, tmp_path):
+    """In the summary, by `failures list` and by `failures show`: one that no function takes, and one that is none."""
+    function = "def score(record):\n    return 1 / len(record['review'])\n"
+    (tmp_path / "labels.py").write_text(function)
+    text = JOB.replace("[write]", '[[annotate]]\ninto = "score"\nfunction = "labels.py:score"\n[write]')
+    told = job(text, REVIEWS + "4,a,b\n")
+    ran = fetcher("run", told)
+    assert ran.code == 3
+    raised = "reviews.csv:5 score raised ZeroDivisionError: division by zero (labels.py, line 2): id=3, review="
+    bad = "reviews.csv:6 expected 2 fields, got 3: 4,a,b"
+    assert f"1 x quarantined: {raised}\n" in ran.err
+    assert f"1 x quarantined: {bad}\n" in ran.err
+    listed = fetcher("failures", "list", told).out
+    assert f"\t{raised}\n" in listed
+    assert f"\t{bad}\n" in listed
+    shown = fetcher("failures", "show", told).out
+    assert f"reason   {raised}\n" in shown
+    assert "asked    nobody: the row is the record of reviews.csv:5: id=3, review=\n" in shown
+    assert "asked    nobody: the line could not be read\n" in shown
+
+
+@pytest.mark.parametrize("key", ["", 'key = ["id"]'])
+def test_an_edited_table_labels_only_new_and_changed_rows(fetcher, job, tmp_path, key):
+    """Lines may move. Without read.key a changed line is a new row, beside the records of the old one; with it the new
+    records take their place. The function keeps account of what it was given."""
+    given = tmp_path / "given"
+    (tmp_path / "labels.py").write_text(
+        f"def score(record):\n    with open({str(given)!r}, 'a') as file:\n        file.write(record['id'])\n"
+    )
+    text = JOB.replace("[write]", '[[annotate]]\ninto = "score"\nfunction = "labels.py:score"\n[write]')
+    text = text.replace("[read.table]", f"[read]\n{key}\n[read.table]")
+    first = "id,review\n1,late\n2,fine\n3,broken\n"
+    assert fetcher("run", job(text, first)).code == 0
+    given.write_text("")
+    ran = fetcher("run", job(text, "id,review\n3,broken\n4,new\n1,late\n2,late\n"))
+    assert ran.code == 0, ran.err
+    assert sorted(given.read_text()) == ["2", "4"]
+    newest = [row for frame in read_records(tmp_path / "out", latest=True) for row in frame.to_dict("records")]
+    assert sorted(row["id"] for row in newest) == (["1", "2", "3", "4"] if key else ["1", "2", "2", "3", "4"])
+    assert [row["review"] for row in newest if row["id"] == "2"] == (["late"] if key else ["fine", "late"])
