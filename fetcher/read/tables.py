@@ -1,7 +1,7 @@
 """Lines of a table, or records of another job, that are rows; each under a key. Bad lines are rows, too."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import msgspec
@@ -11,7 +11,7 @@ from fetcher.job.tables import Table
 from fetcher.model import Row, Value
 from fetcher.provenance import PROVENANCE
 from fetcher.read.keys import Occurrences, digest_of, digest_of_text, key_of
-from fetcher.tabular.lines import Line, content_of
+from fetcher.tabular.lines import Line, TableFile, content_of
 from fetcher.tabular.reading import lines_of
 
 LINES_AT_ONCE = 200
@@ -19,19 +19,32 @@ LINES_AT_ONCE = 200
 
 @dataclass(slots=True)
 class Reading:
-    """What reading has met beside rows: lines that were `skipped`, because a column that is required is blank."""
+    """What reading has met beside rows: lines that were `skipped`, because a column that is required is blank, and
+    files that have `changed` since they were opened."""
 
     skipped: int = 0
+    changed: list[str] = field(default_factory=list)
 
 
 def table_rows(table: Table, key: Sequence[str], reading: Reading) -> Iterator[Row]:
     """The lines of all its files, in order. Raises `UnreadableTable` where one is no table."""
     seen, left = Occurrences(), table.sample
     for file in table.files():
-        lines = islice(lines_of(file), left)
+        before, lines = stamp_of(file), islice(lines_of(file), left)
         while found := list(islice(lines, LINES_AT_ONCE)):
             left = None if left is None else left - len(found)
             yield from rows_of(file.name, wanted(found, table, reading), key, seen)
+        if stamp_of(file) != before:
+            reading.changed.append(file.name)
+
+
+def stamp_of(file: TableFile) -> tuple[int, int, int] | None:
+    """What is another one when somebody has written to a file, or put another in its place."""
+    try:
+        found = file.path.stat() if file.path else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if found else None
 
 
 def wanted(lines: list[Line], table: Table, reading: Reading) -> list[Line]:

@@ -21,7 +21,8 @@ class UnreadableTable(ValueError):
 class TableFile:
     """A table: its path (None is standard input), and how it is written. None is found out from its beginning.
 
-    `columns` names the columns of a table that has no header, `sheet` that of a workbook; `query` asks a database.
+    `columns` names the columns of a table that has no header, `sheet` that of a workbook; `query` asks a database. The
+    first `skip` lines of a CSV, or rows of a sheet, are none of the table.
     """
 
     path: Path | None
@@ -32,6 +33,7 @@ class TableFile:
     columns: tuple[str, ...] = ()
     sheet: str = ""
     query: str = ""
+    skip: int = 0
 
     @property
     def name(self) -> str:

@@ -1,11 +1,21 @@
 """A job without `[fetch]`: its rows are records, and annotators do the work."""
 
+import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from fetcher import read_records
+from fetcher.errors import JobError
+from fetcher.job.load import load_job
+from fetcher.launch import run
+from fetcher.model import RowState
+from fetcher.progress import summary
+from fetcher.tabular.lines import Line, TableFile
+from fetcher.tabular.reading import lines_of
 
 JOB = """
 name = "reviews"
@@ -178,3 +188,52 @@ def test_an_edited_table_labels_only_new_and_changed_rows(fetcher, job, tmp_path
     newest = [row for frame in read_records(tmp_path / "out", latest=True) for row in frame.to_dict("records")]
     assert sorted(row["id"] for row in newest) == (["1", "2", "3", "4"] if key else ["1", "2", "2", "3", "4"])
     assert [row["review"] for row in newest if row["id"] == "2"] == (["late"] if key else ["fine", "late"])
+
+
+def test_a_run_over_a_table_that_somebody_writes_to_is_to_be_continued(job, monkeypatch):
+    """Its rows are labelled; the run says that there may be more, and the next one is whole."""
+    told = Path(job())
+
+    def written_to(file: TableFile) -> Iterator[Line]:
+        yield from lines_of(file)
+        os.utime(told.with_name("reviews.csv"), (0, 0))
+
+    monkeypatch.setattr("fetcher.read.tables.lines_of", written_to)
+    report = run(load_job(told, {}))
+    assert report.exit_code == 75
+    assert report.tally.by_state()[RowState.DONE] == 3
+    assert "reviews.csv changed while it was read: run again for what is new" in summary(report)
+    assert run(load_job(told, {})).exit_code == 0
+
+
+SCORE = "function = 'labels.py:score'"
+SCORED = f"{SCORE}\ninto = 'x'"
+NAMES = "lookup = { table = 'reviews.csv', field = 'ids', column = 'id', take = ['id'] }"
+
+
+def labels_of(field: str) -> str:
+    """An annotator with rules that look at a field."""
+    return f"into = 'a'\nrules = {{ field = '{field}', rule = [{{ label = 'a', terms = ['b'] }}] }}"
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ([labels_of("Review")], "[0].rules.field: no record has 'Review': they have 'id' and 'review'"),
+        ([NAMES], "[0].lookup.field: no record has 'ids'"),
+        ([SCORE, labels_of("x")], ""),
+        ([SCORED, labels_of("x")], ""),
+        ([SCORED, labels_of("y")], "[1].rules.field: no record has 'y': they have 'id', 'review' and 'x'"),
+    ],
+)
+def test_a_field_that_no_record_has_is_a_fault(job, tmp_path, sections, message):
+    """A rule that looks at it would label nothing, in silence. What a function adds without `into` cannot be known."""
+    (tmp_path / "labels.py").write_text("def score(record):\n    return {}\n")
+    annotators = "".join(f"[[annotate]]\n{section}\n" for section in sections)
+    text = JOB[: JOB.index("[[annotate]]")] + annotators + JOB[JOB.index("[write]") :]
+    if not message:
+        load_job(Path(job(text)), {})
+        return
+    with pytest.raises(JobError) as caught:
+        load_job(Path(job(text)), {})
+    assert message in str(caught.value)
