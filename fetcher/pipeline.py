@@ -38,7 +38,6 @@ from fetcher.model import Outcome, PageFacts, Response, Row, RowState
 from fetcher.origins import homes_of
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after
-from fetcher.provenance import lasting
 from fetcher.read.aside import aside
 from fetcher.read.tables import Reading
 from fetcher.selection import RunOptions, Verdict, verdict
@@ -180,7 +179,7 @@ def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed
 
 def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:
     """Raise `Incomplete` where a page brings what an earlier one of this pass has brought: it would never end."""
-    digest = hashlib.blake2b(lasting(parsed.lines), digest_size=8).digest()
+    digest = hashlib.blake2b(parsed.lines, digest_size=8).digest()
     if parsed.records and digest in seen:
         raise Incomplete(f"page {place.number:,} brings the same records as an earlier one; is fetch.pages right?")
     seen.add(digest)

@@ -141,11 +141,11 @@ def test_records_labelled_anew_are_the_rows_of_a_child_that_they_were(fetcher, j
     (tmp_path / "child.toml").write_text(child)
     job(text)
     ran = fetcher("run", tmp_path / "child.toml")
-    assert "3 rows = 3 done" in ran.err, ran.err
+    assert "child: 3 rows = 3 done" in ran.err, ran.err
     job(text.replace('"broken"]', '"broken", "shattered"]'))
     assert fetcher("run", tmp_path / "job.toml", "--reparse").code == 0
     ran = fetcher("run", tmp_path / "child.toml")
-    assert "3 rows = 3 done (3 of them in earlier runs)" in ran.err, ran.err
+    assert "child: 3 rows = 3 done (3 of them in earlier runs)" in ran.err, ran.err
 
 
 def test_a_failing_line_is_told_with_its_number_and_content(fetcher, job, tmp_path):
