@@ -13,6 +13,7 @@ from fetcher.model import IDEMPOTENT, Outcome, Row, RowState, Standing
 from fetcher.parse.records import Parsed
 from fetcher.redaction import redacted
 from fetcher.selection import Verdict
+from fetcher.tabular.lines import content_of
 
 NOT_ASKED = "fetch.skip says that it is not asked about"
 NOT_OUT_YET = "nothing is published yet"
@@ -20,6 +21,9 @@ SENT = "sent, and no answer came: only the server knows whether it was carried o
 TURNED_AWAY = "sent, and turned away with all others"
 SKIPPED = f"{SENT}; given up, as fetch.on_unknown says"
 
+
+ONLY_RECORD = "record 1: "
+"""How annotators begin what they say of the first record of an answer."""
 
 SOURCES = {
     Verdict.ASK: Source.KEPT_FIRST,
@@ -152,6 +156,18 @@ def unread(errand: Errand, job: LoadedJob) -> Outcome:
     return errand.outcome(RowState.QUARANTINED, reason=redacted(errand.row.fault, job.secrets))
 
 
+def reason_of(row: Row, error: RowError, job: LoadedJob) -> str:
+    """Why a row could not be done. Where it is a record, and the fault its own: with its line, and what that holds."""
+    if job.asks or not row.line or not isinstance(error, Quarantined | Refused):
+        return str(error)
+    return f"{told_line(row.line)} {str(error).removeprefix(ONLY_RECORD)}: {content_of(row.values)}"
+
+
+def told_line(line: tuple[str, int]) -> str:
+    """`reviews.csv:17`"""
+    return f"{line[0]}:{line[1]}"
+
+
 def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Outcome:
     """The outcome of a row that could not be done, to be taken up again where its page begins.
 
@@ -174,7 +190,7 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
             state, not_before = RowState.WAITING, error.until
         case _:
             raise error
-    reason = redacted(str(error), job.secrets)
+    reason = redacted(reason_of(errand.row, error, job), job.secrets)
     if errand.is_reparsed and not isinstance(error, Parked):  # what other rules have made of it is not this job's
         told: dict[str, Any] = {"page": FIRST.number, "begins_anew": True} if job.fetch.pages else {}
         return errand.outcome(state, reason=reason, attempts=error.attempts, takes_back=True, **told)

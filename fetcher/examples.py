@@ -16,6 +16,7 @@ from fetcher.job.examples import Answer, Example, examples_file, load_examples
 from fetcher.job.load import LoadedJob
 from fetcher.model import Response, Row
 from fetcher.playback import Played, played, stage
+from fetcher.provenance import PROVENANCE
 from fetcher.redaction import redacted
 from fetcher.rehearsal import Rehearsal
 
@@ -119,12 +120,14 @@ def texts_of(records: str | Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def canonical(record: object) -> str:
-    """A record, or its JSON, as text. What is no JSON stays as it is, and equals nothing."""
+    """A record, or its JSON, as text, but for its provenance. What is no JSON stays as it is, and equals nothing."""
     if isinstance(record, str):
         try:
             record = msgspec.json.decode(record)
         except msgspec.DecodeError:
             return str(record)
+    if isinstance(record, Mapping):
+        record = {name: value for name, value in record.items() if name != PROVENANCE}
     return msgspec.json.encode(whole_numbers(record), order="sorted").decode()
 
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from fetcher.check import plain_line, request_text
 from fetcher.compose.pages import place_of
 from fetcher.compose.request import compose
+from fetcher.errands import told_line
 from fetcher.errors import Refused
 from fetcher.fetch.cache import Cache
 from fetcher.generation import drop
@@ -21,6 +22,7 @@ from fetcher.model import Failure, Request, Response, Row, RowState
 from fetcher.progress import local_time
 from fetcher.redaction import redacted
 from fetcher.status import view
+from fetcher.tabular.lines import content_of
 
 ANSWER_SHOWN = 400
 
@@ -72,8 +74,11 @@ def requests_of(
 
 def request_of(job: LoadedJob, row: Row, position: str) -> Request | str:
     """The request for a row at a position of its pages, or the reason that there is none."""
+    if row.fault:
+        return "nobody: the line could not be read"
     if not job.asks:
-        return "nobody: the row is a record"
+        told = f" of {told_line(row.line)}: {content_of(row.values)}" if row.line else ""
+        return redacted(f"nobody: the row is the record{told}", job.secrets)
     try:
         return compose(job.fetch, row, place_of(position))
     except Refused as error:

@@ -22,7 +22,8 @@ class Row(NamedTuple):
     A recent row is asked for again although it is settled: its answer may still change, or may not be there yet. So
     is a window that has grown: `first_day` and `last_day` (ordinals, 0 where the key says it all) are what it asks
     about today. A line of a table that has a key of its own may change under it: then `first_day` is -1, and
-    `last_day` a digest of all it holds. A row with a `fault` could not be read.
+    `last_day` a digest of all it holds. A row with a `fault` could not be read. Of a row that is a line of a table,
+    `line` says which: the file's name and the number.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     first_day: int = 0
     last_day: int = 0
     fault: str = ""
+    line: tuple[str, int] | None = None
 
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})

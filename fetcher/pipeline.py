@@ -295,7 +295,7 @@ async def chunks_of(rows: Iterator[Row], job: LoadedJob, tally: Tally, reading: 
     while chunk := await aside(read) if is_file else read():
         tally.skipped = reading.skipped
         yield chunk
-    tally.skipped = reading.skipped
+    tally.skipped, tally.changed = reading.skipped, reading.changed
 
 
 async def errands_of(
@@ -323,4 +323,4 @@ async def errands_of(
                     else:
                         count_left(errand, tally, has_moved=False)
         await asyncio.sleep(0)
-    tally.is_read_whole = True
+    tally.is_read_whole = not tally.changed

@@ -89,6 +89,8 @@ def summary(report: Report) -> str:
     ]
     if tally.skipped:
         lines.append(f"  {counted(tally.skipped, 'line')} skipped: blank where read.table.require wants something")
+    if tally.changed:
+        lines.append(f"  {', '.join(tally.changed)} changed while it was read: run again for what is new")
     repeats = {"write.key": tally.repeats}
     repeats |= {f"write.tables.{table}.key": count for table, count in sorted(tally.side_repeats.items())}
     lines += [f"  {counted(count, 'repeat')} by {key}, not written again" for key, count in repeats.items() if count]

@@ -26,6 +26,7 @@ from fetcher.fetch.health import Health
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
+from fetcher.job.fingerprints import origins_of
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import Ledger
 from fetcher.model import SETTLED, Outcome
@@ -140,7 +141,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         policy=policy_of(job),
     )
     await stack.enter_async_context(client)
-    parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate))
+    parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate, origins_of(job, around.now())))
     engine = await stack.enter_async_context(
         Processes(
             partial(parse_item, parsing),

@@ -14,7 +14,8 @@ OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
 class Tally:
     """Rows by the state they are in now, and what it took.
 
-    `rows_read` is what the job lists, once `is_read_whole`; `skipped` are lines of a table that are no rows.
+    `rows_read` is what the job lists, once `is_read_whole`; `skipped` are lines of a table that are no rows,
+    `changed` tables that somebody wrote to meanwhile, so that they are not read whole.
     `settled_before` are rows that an earlier run had finished. `settled_before` and `settled_now` together account for
     every row; what is in neither is waiting. `reasons` counts why rows of this run are not done; `drift` is what
     records had otherwise than expected. `records` and `repeats` are the main table's, `side_records` and
@@ -23,6 +24,7 @@ class Tally:
 
     rows_read: int = 0
     skipped: int = 0
+    changed: list[str] = field(default_factory=list)
     is_read_whole: bool = False
     settled_before: Counter[RowState] = field(default_factory=Counter)
     settled_now: Counter[RowState] = field(default_factory=Counter)

@@ -208,6 +208,28 @@ def test_the_readmes_first_job_and_python_run_as_written(tmp_path: Path) -> None
             server.terminate()
 
 
+def test_the_readmes_table_is_labelled_as_written(tmp_path: Path) -> None:
+    """Its job and its two commands, over a table as it describes it; then with a line that was changed."""
+    (job,) = [block for block in blocks("toml") if 'name = "reviews"' in block]
+    (commands,) = [block for block in blocks("sh") if "reviews.toml" in block]
+    (tmp_path / "reviews.toml").write_text(job)
+
+    def labelled(table: str, *options: str) -> list[str]:
+        (tmp_path / "reviews.csv").write_text(table)
+        for line in commands.splitlines():
+            ran = python("-m", *shlex.split(line, comments=True), *(options if "export" in line else ()), cwd=tmp_path)
+            assert ran.returncode == 0, ran.stderr
+        return (tmp_path / "labelled.csv").read_text().splitlines()
+
+    assert len(job.splitlines()) <= 12
+    both = '"[""logistics"",""quality""]"'
+    header, *rows = labelled("id,review\n001,Delivered late and broken\nNA,not broken\n")
+    assert header == "id,review,topics"
+    assert sorted(rows) == [f"001,Delivered late and broken,{both}", "NA,not broken,[]"]
+    _, *rows = labelled("id,review\n001,Delivered late and broken\nNA,broken\n", "--force")
+    assert sorted(rows) == [f"001,Delivered late and broken,{both}", 'NA,broken,"[""quality""]"']
+
+
 async def search(request: web.Request) -> web.Response:
     """Five items a day, two of them a page; one that was answered before is not carried out again."""
     told, after = await request.json(), int(request.query.get("after", 0))
@@ -226,7 +248,7 @@ async def test_the_readmes_job_in_pages_runs_as_written(tmp_path: Path) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        job = blocks("toml")[1]
+        (job,) = [block for block in blocks("toml") if 'name = "paged"' in block]
         assert "http://127.0.0.1:8766" in job
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         (tmp_path / "paged.toml").write_text(job.replace("http://127.0.0.1:8766", url))

@@ -278,3 +278,8 @@ def test_further_tables_are_held_against_the_file_too(tried):
     assert "none failed" in tried(TABLED.replace("PLACE", "q"), 0, *tables)
     assert "tables.places: expected 2, got 2\n" in tried(TABLED, 3, *tables)
     assert "tables.places: expected 2, got 0\n" in tried(TABLED, 3)
+
+
+def test_where_fields_are_from_is_no_part_of_an_example():
+    """It has a time, and a version that changes with every rule."""
+    assert texts_of('{"a":1,"_provenance":{"a":{"at":"2024"}}}') == texts_of([{"a": 1}])

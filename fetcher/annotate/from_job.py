@@ -6,11 +6,15 @@ from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rule, Rules
 from fetcher.annotate.steps import ByFunction, ByRules, Step
 from fetcher.job.annotate import AnnotateSection, LookupSection, RulesSection
+from fetcher.provenance import Origin
 
 
-def steps_of(sections: Sequence[AnnotateSection]) -> tuple[Step, ...]:
-    """The annotators of a job, in order."""
-    return tuple(Step(_by(section), section.into or "", section.when or "", section.only_empty) for section in sections)
+def steps_of(sections: Sequence[AnnotateSection], origins: Sequence[Origin | None]) -> tuple[Step, ...]:
+    """The annotators of a job, in order, and where each says that its fields are from."""
+    return tuple(
+        Step(_by(section), section.into or "", section.when or "", section.only_empty, origin)
+        for section, origin in zip(sections, origins, strict=True)
+    )
 
 
 def _by(section: AnnotateSection) -> ByRules | ByFunction | Lookup:

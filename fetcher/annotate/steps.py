@@ -11,6 +11,7 @@ from fetcher.engines.functions import function_of
 from fetcher.engines.worker import described
 from fetcher.errors import Quarantined
 from fetcher.model import is_true
+from fetcher.provenance import Origin, note
 
 Record = Mapping[str, object]
 
@@ -37,13 +38,15 @@ class ByFunction:
 class Step:
     """One annotator. Its result goes `into` a field, or its fields into the record where that is empty.
 
-    `when` is a condition (JMESPath); `only_empty` leaves a field alone that has something already.
+    `when` is a condition (JMESPath); `only_empty` leaves a field alone that has something already. With an `origin` the
+    record says where its fields are from.
     """
 
     by: ByRules | ByFunction | Lookup
     into: str = ""
     when: str = ""
     only_empty: bool = False
+    origin: Origin | None = None
 
     @property
     def may_take_long(self) -> bool:
@@ -60,7 +63,10 @@ def annotated(steps: tuple[Step, ...], records: Iterable[Record]) -> Iterator[Re
         found: dict[str, object] = dict(record)
         for step in steps:
             if _is_wanted(step, found):
-                found.update(_added(step, found, number))
+                added = _added(step, found, number)
+                found.update(added)
+                if step.origin:
+                    note(found, added, step.origin)
         yield found
 
 

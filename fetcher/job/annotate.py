@@ -104,6 +104,10 @@ class AnnotateSection(Section):
         default=None, description="Condition on the record (JMESPath), such as \"language == 'en'\"; others are left."
     )
     only_empty: StrictBool = Field(default=False, description="Leave records alone whose field has something already.")
+    provenance: StrictBool = Field(
+        default=False,
+        description="Say in each record where its fields are from: _provenance has annotator, version, time of each.",
+    )
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
@@ -115,3 +119,12 @@ class AnnotateSection(Section):
         if self.only_empty and not self.into:
             raise ValueError("only_empty needs 'into': which field?")
         return self
+
+    @property
+    def name(self) -> str:
+        """What it is, by its kind and its file: `rules topics.toml`, `function labels.py:score`."""
+        if self.function:
+            return f"function {self.function.file.name}:{self.function.name}"
+        kind = next(name for name, value in self if isinstance(value, Section))
+        table = getattr(getattr(self, kind), "table", None)
+        return f"{kind} {table.name}" if table else kind

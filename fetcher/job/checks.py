@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fetcher.job.days import order_fault, parse_day
-from fetcher.job.offers import Offers, offers_of
+from fetcher.job.offers import Offers, added_names, offers_of
 from fetcher.job.places import KeyPath
 from fetcher.job.templated import table_at, templates
 from fetcher.job.units import parse_rate
@@ -25,6 +25,7 @@ def rule_faults(tree: Mapping[str, object], folder: Path) -> list[tuple[KeyPath,
         *offers.faults,
         *_flow_faults(tree),
         *_slot_faults(tree, offers),
+        *_field_faults(tree, offers),
         *_choice_faults(tree),
         *_order_faults(tree),
         *_cost_faults(tree),
@@ -48,6 +49,31 @@ def _slot_faults(tree: Mapping[str, object], offers: Offers) -> Iterator[tuple[K
         for name in template.slots:
             if name not in offers.names:
                 yield path, f"nothing fills {{{name}}}: the rows offer {_told(offers)}{_slot_hint(name, offers)}"
+
+
+def _field_faults(tree: Mapping[str, object], offers: Offers) -> Iterator[tuple[KeyPath, str]]:
+    """Fields that annotators look at and no record has: where rows are records, they have their columns, and what was
+    added before. A misspelt one would label nothing, in silence."""
+    annotators = tree.get("annotate")
+    if "fetch" in tree or not offers.are_known or not isinstance(annotators, list):
+        return
+    names = list(offers.names)
+    for number, section in enumerate(annotators):
+        for kind in ("rules", "lookup"):
+            field = table_at(section, kind).get("field") if isinstance(section, dict) else None
+            if isinstance(field, str) and field not in names:
+                meant = guess(field, names)
+                told = f"no record has '{field}': they have {_fields(names)}, {offers.because}"
+                yield ("annotate", number, kind, "field"), told + (f"; did you mean '{meant}'?" if meant else "")
+        added = added_names(section)
+        if added is None:
+            return
+        names += added
+
+
+def _fields(names: list[str]) -> str:
+    shown = [f"'{name}'" for name in names[:MOST_SHOWN]]
+    return listed([*shown, *([f"{len(names) - MOST_SHOWN} more"] if len(names) > MOST_SHOWN else [])])
 
 
 def _told(offers: Offers) -> str:

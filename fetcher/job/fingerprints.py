@@ -6,6 +6,7 @@ query keys and of headers, change no fingerprint.
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from fetcher.job.load import LoadedJob
 from fetcher.job.pages import Pages
 from fetcher.job.section import Section
 from fetcher.job.sections import Fetch
+from fetcher.provenance import Origin
 from fetcher.redaction import redacted
 from fetcher.template import Template
 
@@ -91,12 +93,27 @@ def parse_fingerprint(job: LoadedJob) -> str:
     return _digest(parts)
 
 
+def origins_of(job: LoadedJob, now: float) -> tuple[Origin | None, ...]:
+    """Where each annotator says that its fields are from, in a run that begins now (epoch seconds); None for those that
+    say nothing. Raises JobError where a file of one can no longer be read."""
+    at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return tuple(
+        Origin(section.name, version_of(section, job), at) if section.provenance else None for section in job.annotate
+    )
+
+
+def version_of(section: AnnotateSection, job: LoadedJob) -> str:
+    """What tells an annotator from what it was before: 8 hex digits over its keys and the bytes of its files."""
+    return _digest({"annotator": _annotator(section.model_copy(update={"provenance": False}), job)})[:8]
+
+
 def _annotator(section: AnnotateSection, job: LoadedJob) -> object:
     """An annotator, and the bytes of the files that it goes by."""
     files: list[Path | None] = [section.function.file] if section.function else []
     files += [table.table for table in (section.rules, section.lookup) if table]
     read = [_hash_of(file, job, "annotate") for file in files if file]
     names = {**dict(section), "function": section.function and section.function.name}
+    names["provenance"] = section.provenance or None  # came later: earlier folders stay as they are
     told = {name: _plain(value, job.secrets) for name, value in names.items() if value is not None}
     return [told, read]
 

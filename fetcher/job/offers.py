@@ -60,6 +60,25 @@ def offers_of(read: Mapping[str, object], folder: Path) -> Offers:
     return Offers(list(owners), because, all(offer.is_known for offer in offers), faults)
 
 
+def added_names(section: object) -> list[str] | None:
+    """The fields that an annotator adds; None where that cannot be told before records come."""
+    if not isinstance(section, dict):
+        return None
+    rules = section.get("rules")
+    why = rules.get("why") if isinstance(rules, dict) else None
+    more = [why] if isinstance(why, str) else []
+    if isinstance(into := section.get("into"), str):
+        return [into, *more]
+    kind = next((name for name in ("lookup", "service", "model") if isinstance(section.get(name), dict)), "")
+    take = section[kind].get("take") if kind else None
+    if isinstance(take, dict):
+        return list(take)
+    if isinstance(take, list):
+        names = [name for name in take if isinstance(name, str)]
+        return names if kind == "lookup" else [name.rpartition(".")[2] for name in names]
+    return None
+
+
 def _date_offer(dates: object) -> _Offer:
     step = dates.get("every", DEFAULT_STEP) if isinstance(dates, dict) else DEFAULT_STEP
     try:

@@ -55,7 +55,8 @@ def parse_table_path(value: object, folder: Path) -> TablePath:
     except (OSError, ValueError) as error:
         raise ValueError(f"{_A_PATH}, got {shown(value)}: {error}") from error
     if not files:
-        what = "matches no file" if _WILD.intersection(value) else "is no file"
+        is_folder = Path(path.text).is_dir()
+        what = "matches no file" if _WILD.intersection(value) else "is a folder" if is_folder else "is no file"
         raise ValueError(f"{_A_PATH}, got {shown(value)}, which {what} ({path.text})")
     return path
 
@@ -115,6 +116,9 @@ class Table(Section):
     columns: tuple[str, ...] = Field(
         default=(), description="Names of the columns, for a CSV whose first line is no header."
     )
+    skip: Annotated[int, whole_number(0, 10**6)] = Field(
+        default=0, description="Lines of a CSV, or rows of a sheet, that are passed over before its header."
+    )
     sheet: str = Field(default="", description="Name of the sheet of a workbook. Left out: its first one.")
     query: str = Field(
         default="", description="What to ask an SQLite database, such as 'SELECT id FROM stations'; it is only read."
@@ -147,7 +151,7 @@ class Table(Section):
 
     def files(self) -> list[TableFile]:
         """The files as they are now, in order of name, each with how to read it."""
-        told = (self.delimiter, self.quote, self.encoding, self.columns, self.sheet, self.query)
+        told = (self.delimiter, self.quote, self.encoding, self.columns, self.sheet, self.query, self.skip)
         return [TableFile(file, self.kind_of(file), *told) for file in self.path.files()]
 
 

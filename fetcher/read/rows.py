@@ -45,7 +45,7 @@ def crossed(day: Row, values: Axis, line: Row) -> Row:
     found = dict(line.values)
     for value in (*values, day.values):
         found |= value
-    row = Row("/".join(key for key in keys if key), found, day.is_recent, day.first_day, day.last_day)
+    row = Row("/".join(key for key in keys if key), found, day.is_recent, day.first_day, day.last_day, line=line.line)
     return row._replace(first_day=-1, last_day=content_of(day, line)) if line.first_day else row
 
 

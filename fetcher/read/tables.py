@@ -1,7 +1,7 @@
 """Lines of a table, or records of another job, that are rows; each under a key. Bad lines are rows, too."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import msgspec
@@ -9,8 +9,9 @@ import msgspec
 from fetcher.job.records import Records
 from fetcher.job.tables import Table
 from fetcher.model import Row, Value
+from fetcher.provenance import PROVENANCE
 from fetcher.read.keys import Occurrences, digest_of, digest_of_text, key_of
-from fetcher.tabular.lines import Line
+from fetcher.tabular.lines import Line, TableFile, content_of
 from fetcher.tabular.reading import lines_of
 
 LINES_AT_ONCE = 200
@@ -18,19 +19,32 @@ LINES_AT_ONCE = 200
 
 @dataclass(slots=True)
 class Reading:
-    """What reading has met beside rows: lines that were `skipped`, because a column that is required is blank."""
+    """What reading has met beside rows: lines that were `skipped`, because a column that is required is blank, and
+    files that have `changed` since they were opened."""
 
     skipped: int = 0
+    changed: list[str] = field(default_factory=list)
 
 
 def table_rows(table: Table, key: Sequence[str], reading: Reading) -> Iterator[Row]:
     """The lines of all its files, in order. Raises `UnreadableTable` where one is no table."""
     seen, left = Occurrences(), table.sample
     for file in table.files():
-        lines = islice(lines_of(file), left)
+        before, lines = stamp_of(file), islice(lines_of(file), left)
         while found := list(islice(lines, LINES_AT_ONCE)):
             left = None if left is None else left - len(found)
             yield from rows_of(file.name, wanted(found, table, reading), key, seen)
+        if stamp_of(file) != before:
+            reading.changed.append(file.name)
+
+
+def stamp_of(file: TableFile) -> tuple[int, int, int] | None:
+    """What is another one when somebody has written to a file, or put another in its place."""
+    try:
+        found = file.path.stat() if file.path else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if found else None
 
 
 def wanted(lines: list[Line], table: Table, reading: Reading) -> list[Line]:
@@ -51,6 +65,8 @@ def record_rows(lines: Iterable[bytes], records: Records, key: Sequence[str]) ->
         values: dict[str, Value] = decode(line)  # type: ignore[assignment]  # JSON's types are among a row's
         if records.select:
             values = {name: values.get(name) for name in records.select}
+        else:  # a record that was labelled anew, and came out the same, is the same row
+            values.pop(PROVENANCE, None)
         if not records.distinct or known.count(digest_of(values)) == 1:
             yield row_of(records.job.name, Line(number, values), key, seen)
 
@@ -61,7 +77,7 @@ def rows_of(where: str, lines: Sequence[Line], key: Sequence[str], seen: Occurre
         return [row_of(where, line, key, seen) for line in lines]
     digests = [digest_of(line.values) for line in lines]
     keys = [numbered(digest.hex(), count) for digest, count in zip(digests, seen.count_each(digests), strict=True)]
-    return map(Row, keys, (line.values for line in lines))
+    return [Row(key, line.values, line=(where, line.number)) for key, line in zip(keys, lines, strict=True)]
 
 
 def row_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
@@ -71,7 +87,7 @@ def row_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row
     if key:
         return keyed(where, line, key, seen)
     digest = digest_of(line.values)
-    return Row(numbered(digest.hex(), seen.count(digest)), line.values)
+    return Row(numbered(digest.hex(), seen.count(digest)), line.values, line=(where, line.number))
 
 
 def keyed(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
@@ -83,7 +99,8 @@ def keyed(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:
     named = key_of(values, key)
     if seen.count(digest_of_text(named)) > 1:
         return bad_row(where, shown(line), f"has the key '{named}' of an earlier line (read.key)", seen)
-    return Row(named, values, first_day=-1, last_day=int.from_bytes(digest_of(values)[:7], "little") + 1)
+    last_day = int.from_bytes(digest_of(values)[:7], "little") + 1
+    return Row(named, values, first_day=-1, last_day=last_day, line=(where, line.number))
 
 
 def bad_row(where: str, line: Line, fault: str, seen: Occurrences) -> Row:
@@ -110,4 +127,4 @@ def is_blank(value: Value) -> bool:
 
 def shown(line: Line) -> Line:
     """A line that could be read, with what it holds as its content."""
-    return line._replace(content=", ".join(f"{name}={value}" for name, value in line.values.items()))
+    return line._replace(content=content_of(line.values))

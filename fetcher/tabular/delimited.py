@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 from fetcher.tabular.lines import MOST_CHARACTERS, Line, TableFile, UnreadableTable, bad_line
@@ -75,7 +76,9 @@ def delimited_lines(file: TableFile) -> Iterator[Line]:
     """Every line that is not blank, good or bad. Raises `UnreadableTable` where there is no header to read."""
     csv.field_size_limit(max(csv.field_size_limit(), MOST_CHARACTERS))
     with opened(file, newline="") as (text, head):
-        lines, reader = Lines(text), _reader_for(file, head)
+        if not file.delimiter and file.format == "csv" and (parted := delimiter_of(head, file)) != ",":
+            logger.info("%s: columns are parted by %r, as its first line shows", file.name, parted)
+        lines, reader = _begun(file, text), _reader_for(file, head)
         records = _records(lines, reader)
         columns = file.columns or _header(file, next(records, None))
         while block := lines.block():
@@ -90,8 +93,8 @@ def delimited_lines(file: TableFile) -> Iterator[Line]:
 
 def delimited_columns(file: TableFile) -> tuple[str, ...]:
     """The names of the columns. Raises `UnreadableTable` where there are none to read."""
-    with opened(file, newline="") as (text, head):
-        records = _records(Lines(text), _reader_for(file, head))
+    with opened(file, newline="", is_told=False) as (text, head):
+        records = _records(_begun(file, text), _reader_for(file, head))
         return file.columns or _header(file, next(records, None))
 
 
@@ -99,16 +102,22 @@ def delimiter_of(head: str, file: TableFile) -> str:
     """The delimiter of a table that begins so: that which its first line has most of, outside quotes."""
     if file.format == "tsv":
         return "\t"
-    first = next((line for line in head.splitlines() if line.strip()), "")
+    first = next((line for line in islice(io.StringIO(head, newline=""), file.skip, None) if line.strip()), "")
     outside = "".join(first.split(file.quote)[::2]) if file.quote else first
     found = max(DELIMITERS, key=outside.count)
-    if found != ",":
-        logger.info("%s: columns are parted by %r, as its first line shows", file.name, found)
     return found
 
 
 Record = tuple[int, list[str], str, str]
 """The number of its first line, its fields, what is wrong, and how it stands in the file."""
+
+
+def _begun(file: TableFile, text: TextIO) -> Lines:
+    """The lines behind the preamble."""
+    lines = Lines(text)
+    for _ in islice(lines, file.skip):
+        pass
+    return lines
 
 
 def _reader_for(file: TableFile, head: str) -> Reader:
@@ -198,5 +207,6 @@ def named_columns(file: TableFile, header: Sequence[str]) -> tuple[str, ...]:
         raise UnreadableTable(f"{file.name} is empty; expected a line with the names of its columns")
     columns = tuple(name.strip() or f"column {place}" for place, name in enumerate(header, start=1))
     if repeated := next((name for name in columns if columns.count(name) > 1), None):
-        raise UnreadableTable(f"{file.name} has two columns named '{repeated}'; read.table.columns can name them")
+        message = f"{file.name} has two columns named '{repeated}'"
+        raise UnreadableTable(f"{message}; with skip = 1, read.table.columns can name them all")
     return columns

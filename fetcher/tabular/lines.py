@@ -21,7 +21,8 @@ class UnreadableTable(ValueError):
 class TableFile:
     """A table: its path (None is standard input), and how it is written. None is found out from its beginning.
 
-    `columns` names the columns of a table that has no header, `sheet` that of a workbook; `query` asks a database.
+    `columns` names the columns of a table that has no header, `sheet` that of a workbook; `query` asks a database. The
+    first `skip` lines of a CSV, or rows of a sheet, are none of the table.
     """
 
     path: Path | None
@@ -32,6 +33,7 @@ class TableFile:
     columns: tuple[str, ...] = ()
     sheet: str = ""
     query: str = ""
+    skip: int = 0
 
     @property
     def name(self) -> str:
@@ -47,6 +49,12 @@ class Line(NamedTuple):
     values: Mapping[str, Value]
     fault: str = ""
     content: str = ""
+
+
+def content_of(values: Mapping[str, Value]) -> str:
+    """What a line holds, on one line of text; cut where it is long."""
+    shown = ", ".join(f"{name}={value}" for name, value in values.items())
+    return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:SHOWN_CHARACTERS]}…"
 
 
 def bad_line(number: int, fault: str, content: str) -> Line:

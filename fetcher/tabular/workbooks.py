@@ -65,7 +65,7 @@ def _rows(file: TableFile) -> Iterator[Iterator[tuple[int, Cells]]]:
         if file.sheet and file.sheet not in book.sheetnames:
             raise UnreadableTable(f"{file.name} has no sheet '{file.sheet}', only {', '.join(book.sheetnames)}")
         sheet = book[file.sheet] if file.sheet else book.worksheets[0]
-        numbered = enumerate(sheet.iter_rows(values_only=True), start=1)
+        numbered = enumerate(sheet.iter_rows(min_row=file.skip + 1, values_only=True), start=file.skip + 1)
         yield ((number, cells) for number, cells in numbered if any(cell is not None for cell in cells))
     finally:
         book.close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from fetcher.ledger import Settled
 from fetcher.model import CAME, MAIN, Outcome, Standing, TableLines
 from fetcher.pieces import Holder, Piece
+from fetcher.provenance import lasting
 
 KEY_BYTES = 16
 
@@ -44,7 +45,8 @@ def settled(outcome: Outcome, known: Known, now: float) -> tuple[Settled, Fresh]
         return settled_page(outcome, known, now)
     before, superseded, revision = outcome.before, None, revision_of(outcome)
     fresh = unique(outcome, revision, known.holders)
-    digest = hashlib.sha256(fresh.lines).digest()  # of what is kept: what another row held may be this one's now
+    # Of what is kept: what another row held may be this one's now.
+    digest = hashlib.sha256(lasting(fresh.lines)).digest()
     if not outcome.is_news or (before and before.digest == digest):
         standing, fresh = before or Standing(outcome.state), Fresh()
     else:
@@ -63,7 +65,7 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
     before, revision = outcome.before, revision_of(outcome)
     fresh = unique(outcome, revision, known.holders)
     # Of what is kept, not of what came: a page whose repeats were left out is not the same once they are none.
-    digest = hashlib.sha256(fresh.lines).digest()
+    digest = hashlib.sha256(lasting(fresh.lines)).digest()
     before_it = (piece for piece in known.pieces if piece.revision == revision - 1 and piece.records)
     same = next((piece for piece in before_it if piece.digest == digest), None)
     if same:

@@ -6,6 +6,7 @@ import pytest
 
 from fetcher.errors import JobError
 from fetcher.job import fetch_fingerprint, parse_fingerprint
+from fetcher.job.fingerprints import origins_of
 
 FUNCTION = ('records = "items[].readings[]"', 'function = "readings.py:parse"')
 
@@ -66,3 +67,33 @@ def test_a_new_secret_leaves_the_rows_as_they_are(load):
 def test_the_fetch_fingerprint_of_a_job_is_the_same_in_every_version(load):
     """Ledgers hold it: a version that computes another one asks for every row again, and writes its records twice."""
     assert fetch_fingerprint(load()) == "6ee7eaef4c10456a911f214916f8b7abad6586104a05558640cca7a07a92d0b8"
+
+
+LABELS = 'annotate=[{ into = "a", rules = { field = "f", rule = [{ label = "l", terms = ["t"] }] } }]'
+
+
+def test_the_parse_fingerprint_of_annotators_is_the_same_in_every_version(load):
+    """A key that came later, and is not used, is not in it: folders that were labelled before go on."""
+    assert (
+        parse_fingerprint(load(overrides=[LABELS]))
+        == "188286afa144ec2bfe11273075af3d52fc0e6c9e865356028fd69241e43f79bb"
+    )
+    asked = LABELS.replace("{ into", "{ provenance = true, into")
+    assert parse_fingerprint(load(overrides=[asked])) != parse_fingerprint(load(overrides=[LABELS]))
+
+
+def test_a_version_changes_with_the_annotator_alone(load):
+    """Not with its neighbours, nor with whether it says so."""
+
+    def versions(*annotators):
+        job = load(overrides=[f"annotate=[{','.join(annotators)}]"])
+        return [origin and origin.version for origin in origins_of(job, 0.0)]
+
+    asked = LABELS[len("annotate=[") : -1].replace("{ into", "{ provenance = true, into")
+    (first,) = versions(asked)
+    assert versions(asked.replace('"a"', '"b"'), asked, asked.replace("provenance = true, ", "")) == [
+        versions(asked.replace('"a"', '"b"'))[0],
+        first,
+        None,
+    ]
+    assert versions(asked.replace('"t"', '"u"'))[0] != first

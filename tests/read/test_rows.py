@@ -164,3 +164,33 @@ def test_several_files_are_read_in_order_of_their_names(tmp_path):
         (tmp_path / name).write_text(f"id\n{name}\n")
     read = Read.model_validate({"table": {"path": "*.csv"}}, context={"folder": tmp_path})
     assert [row.values["id"] for row in source_rows(read, NOON, Reading())] == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize("change", ["append", "replace", "remove"])
+def test_a_file_that_changes_while_it_is_read_is_told(tmp_path, change):
+    """What was read is rows all the same; a file that nobody touches is not told."""
+    path = tmp_path / "t.csv"
+    for name in ("s.csv", "t.csv"):
+        (tmp_path / name).write_text("id\n" + "".join(f"{name} {number}\n" for number in range(1000)))
+    read, reading = Read.model_validate({"table": {"path": "*.csv"}}, context={"folder": tmp_path}), Reading()
+    rows = source_rows(read, NOON, reading)
+    found = [next(rows) for _ in range(1001)]
+    match change:
+        case "append":
+            with path.open("a") as file:
+                file.write("more\n")
+        case "replace":
+            (tmp_path / "new").write_text(path.read_text())
+            (tmp_path / "new").replace(path)
+        case "remove":
+            path.unlink()
+    found += rows
+    assert len(found) >= 2000
+    assert reading.changed == ["t.csv"]
+
+
+def test_each_row_knows_its_line(rows):
+    """The file, and the number of its first line of text; with a key of its own or without, crossed or not."""
+    text = 'id,text\n1,"two\nlines"\n2,b\n'
+    for more in ({}, {"key": ["id"]}, {"values": {"kind": ["rain"]}}):
+        assert [row.line for row in rows(text, **more)] == [("t.csv", 2), ("t.csv", 4)]

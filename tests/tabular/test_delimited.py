@@ -150,3 +150,47 @@ def test_a_file_without_a_header_is_no_table(tmp_path, content, message):
     with pytest.raises(UnreadableTable, match=message) as caught:
         columns_of(table(tmp_path, content))
     assert "table.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_told_by_its_zero_bytes(tmp_path, caplog, encoding):
+    """And it is said that this is a guess: once, where lines are read."""
+    file = table(tmp_path, "id,text\n1,Größe\n".encode(encoding))
+    assert columns_of(file) == ("id", "text")
+    assert caplog.text == ""
+    assert read(file) == [(2, ["1", "Größe"])]
+    assert f"is read as {encoding.upper()}, as its zero bytes show" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("begin", "kind"),
+    [
+        (b"PK\x03\x04\x14\0", "a workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "a workbook of an old kind"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"\x1f\x8b\x08\0", "packed by gzip; unpack it, or pipe it in: zcat"),
+        (b"\x28\xb5\x2f\xfd", "packed by zstd"),
+        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"\xff\xd8\xff\xe0", "a picture"),
+        (b"%PDF-1.7\n", "a PDF"),
+    ],
+)
+def test_a_file_that_is_no_text_is_no_table(tmp_path, begin, kind):
+    """Whatever its name says: no line of it is read as a row, nor told as a bad one."""
+    file = table(tmp_path, begin + bytes(range(256)))
+    for reading in (columns_of, read):
+        with pytest.raises(UnreadableTable, match=rf"table\.csv is no text but {kind}"):
+            reading(file)
+
+
+def test_a_preamble_is_passed_over(tmp_path):
+    """Lines keep their numbers, the header shows the delimiter, and columns may be named instead of the header."""
+    text = "sep=;\r\nReport, of today\r\nid;text;id\r\n1;a,b;x\r\n2\r\n"
+    assert read(table(tmp_path, text, skip=3, columns=("id", "text", "more"), delimiter=";")) == [
+        (4, ["1", "a,b", "x"]),
+        (5, "expected 3 fields, got 1", "2"),
+    ]
+    found = table(tmp_path, text.replace("text;id", "text;b"), skip=2)
+    assert columns_of(found) == ("id", "text", "b")
+    assert read(found)[0] == (4, ["1", "a,b", "x"])

@@ -56,6 +56,8 @@ def test_excel_is_text(tmp_path):
         (4, {"a": "2024-01-02T03:04:00", "b": "true", "c": ""}),
         (5, "expected 3 cells, got more: 'one too many'"),
     ]
+    found = read(TableFile(path, "excel", skip=1))
+    assert found[0] == (4, {"007": "2024-01-02T03:04:00", "5": "true", "1.5": ""})
     with pytest.raises(UnreadableTable, match="no sheet 'third', only Sheet, second"):
         columns_of(TableFile(path, "excel", sheet="third"))
 

@@ -3,11 +3,13 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.ledger import Settled
 from fetcher.model import Outcome, RowState, Standing
+from fetcher.pieces import Piece
 from fetcher.write.settling import Known, settled
 
 ANSWERS = [b"", b'{"n":1}\n', b'{"n":2}\n', b'{"n":1}\n{"n":2}\n', b'{"n":3}\n{"n":4}\n{"n":5}\n']
@@ -166,3 +168,19 @@ def test_what_is_taken_back_stands_no_more(story, state, key):
         replace(told, state=RowState.DONE, lines=ANSWERS[1], records=1, before=row.standing), Known(9), 1
     )
     assert (fresh.lines, again.standing.records, again.standing.first_record) == (ANSWERS[1], 1, 9)
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_records_that_were_made_again_the_same_are_no_news(page):
+    """They differ in when their fields were added, which is in no digest; another version is news."""
+    line = b'{"n":1,"_provenance":{"n":{"annotator":"rules","version":"%s","at":"%s"}}}\n'
+
+    def after(before: tuple[Standing, Piece | None] | None, version: bytes, at: bytes) -> tuple[Settled, int]:
+        standing, piece = before or (None, None)
+        outcome = Outcome("a", RowState.DONE, lines=line % (version, at), records=1, before=standing, page=page)
+        row, fresh = settled(outcome, Known(7, (piece,) if piece else ()), 0.0)
+        return row, fresh.records
+
+    first, written = after(None, b"1a", b"2024")
+    held = (first.standing._replace(digest=first.standing.digest or b"whole"), first.piece)
+    assert (written, after(held, b"1a", b"2025")[1], after(held, b"2b", b"2024")[1]) == (1, 0, 1)
