@@ -1,6 +1,6 @@
 """What is added to each record, annotator by annotator, in the order of the job. Runs where answers are parsed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -64,6 +64,25 @@ def annotated(steps: tuple[Step, ...], records: Iterable[Record]) -> Iterator[Re
         yield found
 
 
+def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]]) -> dict[int, str]:
+    """Add to records what the annotators have for them, in place; returns {place: why} of those that one cannot take.
+
+    Raises `JobError` where a function or a table cannot be read.
+    """
+    failed: dict[int, str] = {}
+    for step in steps:
+        wanted = [place for place, record in enumerate(records) if place not in failed and _is_wanted(step, record)]
+        if isinstance(step.by, ByRules):
+            _label_each(step.by, step.into, [records[place] for place in wanted])
+            continue
+        for place in wanted:
+            try:
+                records[place].update(_added(step, records[place], 1))
+            except Quarantined as error:
+                failed[place] = str(error)
+    return failed
+
+
 def _is_wanted(step: Step, record: dict[str, object]) -> bool:
     if step.only_empty and step.into and record.get(step.into) not in (None, "", []):
         return False
@@ -75,7 +94,8 @@ def _is_wanted(step: Step, record: dict[str, object]) -> bool:
 def _added(step: Step, record: dict[str, object], number: int) -> Mapping[str, object]:
     match step.by:
         case ByRules():
-            return _labelled(step.by, step.into, record)
+            _label_each(step.by, step.into, [record])
+            return {}
         case Lookup():
             found: object = step.by.found(record)
         case ByFunction():
@@ -90,17 +110,18 @@ def _added(step: Step, record: dict[str, object], number: int) -> Mapping[str, o
     )
 
 
-def _labelled(by: ByRules, into: str, record: Record) -> dict[str, object]:
-    value = record.get(by.field)
-    text = value if isinstance(value, str) else "" if value is None else str(value)
-    if not by.why:
-        labels = by.rules.labels(text)
-        return {into: (labels[0] if labels else None) if by.is_first else labels}
-    matches = by.rules.matches(text)
-    labels = list(matches)
-    if by.is_first:
-        return {into: labels[0] if labels else None, by.why: matches[labels[0]] if labels else None}
-    return {into: labels, by.why: matches}
+def _label_each(by: ByRules, into: str, records: Sequence[dict[str, object]]) -> None:
+    found = by.rules.matches_among([_text_of(record.get(by.field)) for record in records])
+    for place, record in enumerate(records):
+        matches = found.get(place, {})
+        labels = list(matches)
+        record[into] = (labels[0] if labels else None) if by.is_first else labels
+        if by.why:
+            record[by.why] = (matches[labels[0]] if labels else None) if by.is_first else matches
+
+
+def _text_of(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _called(by: ByFunction, record: dict[str, object], number: int) -> object:

@@ -18,8 +18,10 @@ LINES_AT_ONCE = 200
 
 @dataclass(slots=True)
 class Reading:
-    """What reading has met beside rows: lines that were `skipped`, because a column that is required is blank."""
+    """What reading has met beside rows: lines that were `skipped`, because a column that is required is blank. What
+    `is_file` may keep its reader waiting."""
 
+    is_file: bool = False
     skipped: int = 0
 
 
