@@ -19,10 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fetcher import pieces
+from fetcher import pieces, wholesale
 from fetcher.errors import Busy, Contradiction, DiskFailed
 from fetcher.model import FAILED, MAIN, Failure, RowState, Standing
 from fetcher.pieces import Holder, Part, Piece
+from fetcher.wholesale import CONFLICT, INTO, SettledRows
 
 MIGRATIONS = (
     """
@@ -46,17 +47,7 @@ MIGRATIONS = (
 )
 """Statement by statement, from an empty file to the present version, which is their number."""
 
-SAVE_ROW = """
-INSERT INTO rows (
-    key, state, reason, attempts, records, first_record, digest, revision, not_before, settled_at, first_day, last_day,
-    position, answers
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
-    attempts = rows.attempts + excluded.attempts, records = excluded.records, first_record = excluded.first_record,
-    digest = excluded.digest, revision = excluded.revision, not_before = excluded.not_before,
-    settled_at = excluded.settled_at, first_day = excluded.first_day, last_day = excluded.last_day,
-    position = excluded.position, answers = excluded.answers
-"""
+SAVE_ROW = f"{INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {CONFLICT}"
 STATES = {str(state): state for state in RowState}
 SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 STANDINGS = """
@@ -156,6 +147,10 @@ class LedgerView:
         """What earlier runs know of these rows; rows never settled are absent. At most a few hundred keys a call."""
         found = self._reader.execute(STANDINGS.format(marks=",".join("?" * len(keys))), keys)
         return {key: Standing(STATES[state], *rest) for key, state, *rest in found}
+
+    def is_new(self) -> bool:
+        """Whether no row was ever settled."""
+        return not self._reader.execute("SELECT EXISTS (SELECT 1 FROM rows)").fetchone()[0]
 
     def segments(self) -> list[Segment]:
         """Every segment, table by table in order of number."""
@@ -269,15 +264,19 @@ class Ledger(LedgerView):
                 return writer.execute(change, (state,)).rowcount
             return sum(writer.execute(f"{change} AND key = ?", (state, key)).rowcount for key in dict.fromkeys(keys))
 
-    def commit(self, rows: Iterable[Settled], segments: Iterable[Segment]) -> None:
+    def commit(self, rows: Iterable[Settled | SettledRows], segments: Iterable[Segment]) -> None:
         """Settle rows and vouch for the bytes that hold their records, in one transaction."""
         rows = list(rows)
+        many = [row for row in rows if isinstance(row, SettledRows)]
+        single = [row for row in rows if isinstance(row, Settled)]
         held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at, s.table) for s in segments)
-        freed = ((row.table, *row.superseded, _taking_hold(row.standing)) for row in rows if row.superseded)
+        freed = ((row.table, *row.superseded, _taking_hold(row.standing)) for row in single if row.superseded)
         with self._transaction() as writer:
-            writer.executemany(SAVE_ROW, (_columns(row) for row in rows if row.table == MAIN))
+            for alike in many:
+                wholesale.save(writer, alike)
+            writer.executemany(SAVE_ROW, (_columns(row) for row in single if row.table == MAIN))
             writer.executemany("INSERT INTO superseded VALUES (?, ?, ?, ?)", freed)
-            for row in rows:
+            for row in single:
                 _save_parts(writer, row)
             writer.executemany(SAVE_SEGMENT, held)
 

@@ -2,7 +2,7 @@
 
 import enum
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
@@ -221,3 +221,27 @@ class Outcome:
     def is_news(self) -> bool:
         """Whether its records are the row's, or the page's, from now on: those of an answer that came, or none."""
         return self.state in CAME or self.page > 0 or self.takes_back
+
+    @property
+    def size(self) -> int:
+        """How many bytes are to be written for it."""
+        return len(self.lines) + sum(len(table.lines) for table in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class DoneRows:
+    """How rows ended that no run has settled before, and that are done alike: each with one record, without a key.
+
+    `lines` are their records as JSONL, in the order of `keys`; `digests` are 32 bytes a row, the SHA-256 of its
+    line. `days` are the first and the last days of all of them, left out where there are none.
+    """
+
+    keys: Sequence[str]
+    lines: bytes = field(repr=False)
+    digests: bytes = field(repr=False)
+    days: tuple[Sequence[int], Sequence[int]] | tuple[()] = ()
+
+    @property
+    def size(self) -> int:
+        """How many bytes are to be written for them."""
+        return len(self.lines)

@@ -8,12 +8,12 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from itertools import islice
 
 from fetcher.asking import fetched_of, looked_at
+from fetcher.chunks import Chunk, Labeller, is_in_chunks
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.skips import record_of, stated_answer
 from fetcher.errands import (
@@ -23,26 +23,23 @@ from fetcher.errands import (
     Errand,
     Step,
     came,
-    errand_of,
     failed,
     unread,
-    without_network,
 )
 from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
+from fetcher.incoming import asked_chunks, chunks_of, count_left, errands_of
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import Outcome, PageFacts, Response, Row, RowState
+from fetcher.model import DoneRows, Outcome, PageFacts, Response, Row, RowState
 from fetcher.origins import homes_of
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after
-from fetcher.read.aside import aside
 from fetcher.read.tables import Reading
-from fetcher.selection import RunOptions, Verdict, verdict
+from fetcher.selection import RunOptions
 from fetcher.stations import Stations, Surroundings, open_stations
-from fetcher.tally import Tally
 from fetcher.write.writer import Writer
 
 LOOP_BYTES = 64_000
@@ -53,6 +50,7 @@ SHAPED_LOOP_BYTES = 16_000
 
 NONE = Parsed(b"", 0, facts=PageFacts())
 SPARE_CARRIERS = 16
+CHUNKS_UNDER_WAY = 32
 MOST_CARRIERS = 4000
 
 
@@ -194,15 +192,12 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
     async with AsyncExitStack() as stack:
         writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
         await stack.enter_async_context(writer)
-        stations = await open_stations(job, around, writer.put_now, stack)
-        reading = Reading()
-        rows = rows_of(job, around.ledger, around.now(), reading)
+        work, end = await opened(job, options, (around, writer), stack)
         problem: BaseExceptionGroup[FetcherError] | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.serve())
             try:
-                errands = errands_of(chunks_of(rows, job, around.tally, reading), options, job.fetch, around)
-                await until_set(around.stop, carry_all(errands, stations, writer, around), stations.end)
+                await until_set(around.stop, work, end)
             except* FetcherError as error:
                 problem = error
             await writer.finish()
@@ -210,6 +205,27 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
             raise problem
         if around.stopped_by:
             raise around.stopped_by[0]
+
+
+async def opened(
+    job: LoadedJob, options: RunOptions, run: tuple[Surroundings, Writer], stack: AsyncExitStack
+) -> tuple[Coroutine[None, None, None], Callable[[], Awaitable[None]]]:
+    """What is to be done for all rows, and what before it is dropped; open until the stack closes."""
+    around, writer = run
+    reading = Reading(is_file=bool(job.read.table or job.read.records))
+    rows = rows_of(job, around.ledger, around.now(), reading)
+    if is_in_chunks(job):
+        labeller = await stack.enter_async_context(Labeller(job, around.now()))
+        chunks = chunks_of(rows, around.tally, reading, lambda: labeller.rows)
+        return label_all(asked_chunks(chunks, options, job.fetch, around), labeller, writer, around), at_once
+    stations = await open_stations(job, around, writer.put_now, stack)
+    chunks = chunks_of(rows, around.tally, reading, lambda: CHUNK_ROWS)
+    errands = errands_of(chunks, options, job.fetch, around)
+    return carry_all(errands, stations, writer, around), stations.end
+
+
+async def at_once() -> None:
+    """Nothing is to be waited for."""
 
 
 async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end: Callable[[], Awaitable[None]]) -> None:
@@ -255,6 +271,24 @@ async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: 
             await waiting.put(None)
 
 
+async def label_all(chunks: AsyncIterator[Chunk], labeller: Labeller, writer: Writer, around: Surroundings) -> None:
+    """Have workers label chunk after chunk, and hand over what came of each in the order of the rows."""
+    under_way: asyncio.Queue[asyncio.Task[list[Outcome | DoneRows]] | None] = asyncio.Queue(CHUNKS_UNDER_WAY)
+
+    async def hand_over() -> None:
+        while task := await under_way.get():
+            for outcome in await task:
+                await writer.put(outcome)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hand_over())
+        async for chunk in chunks:
+            await under_way.put(group.create_task(labeller.outcomes(chunk)))
+            if around.drain.is_set():
+                break
+        await under_way.put(None)
+
+
 def carriers_of(fetch: Fetch) -> int:
     """How many rows are on their way at once: as many again as are asked for wait, parse or are handed over."""
     rows = fetch.batch.size if fetch.batch else 1
@@ -275,52 +309,3 @@ async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: 
         stations.owed.discard(errand.row.key)
     if outcome is None or not outcome.is_end:
         count_left(errand, around.tally, has_moved=outcome is not None)
-
-
-def count_left(errand: Errand, tally: Tally, has_moved: bool) -> None:
-    """Count a row that no answer was kept for: it stays where it stood, unless some of its first pages were kept."""
-    is_first_pass = not (errand.before and errand.before.digest)
-    tally.not_kept += not errand.is_lost and not (has_moved and is_first_pass)
-    if errand.before and not (errand.is_lost and has_moved):  # what was lost and is found waits for its rest
-        tally.settled_before[errand.before.state] += 1
-
-
-async def chunks_of(rows: Iterator[Row], job: LoadedJob, tally: Tally, reading: Reading) -> AsyncIterator[list[Row]]:
-    """The rows, so many at a time. A file may be slow, and a pipe may never give: both are waited for in a thread."""
-    is_file = bool(job.read.table or job.read.records)
-
-    def read() -> list[Row]:
-        return list(islice(rows, CHUNK_ROWS))
-
-    while chunk := await aside(read) if is_file else read():
-        tally.skipped = reading.skipped
-        yield chunk
-    tally.skipped, tally.changed = reading.skipped, reading.changed
-
-
-async def errands_of(
-    chunks: AsyncIterator[list[Row]], options: RunOptions, fetch: Fetch, around: Surroundings
-) -> AsyncIterator[Errand]:
-    """The rows that this run asks for, in order; the others are counted and left."""
-    tally = around.tally
-    async for chunk in chunks:
-        standings = around.ledger.standings([row.key for row in chunk])
-        tally.rows_read += len(chunk)
-        for row in chunk:
-            standing = standings.get(row.key)
-            match verdict(row, standing, options, around.now()):
-                case Verdict.LEAVE_SETTLED:
-                    assert standing is not None
-                    tally.settled_before[standing.state] += 1
-                case Verdict.LEAVE_WAITING:
-                    tally.not_before = max(tally.not_before, standing.not_before if standing else 0.0)
-                case asked:
-                    errand = errand_of(row, asked, standing, fetch)
-                    if not options.offline:
-                        yield errand
-                    elif (kept := without_network(errand)) is not None:
-                        yield kept
-                    else:
-                        count_left(errand, tally, has_moved=False)
-        await asyncio.sleep(0)
-    tally.is_read_whole = not tally.changed

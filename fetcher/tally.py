@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fetcher.model import FAILED, MAIN, Outcome, RowState
+from fetcher.model import FAILED, MAIN, DoneRows, Outcome, RowState
 
 REASONS_KEPT = 1000
 OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
@@ -45,8 +45,13 @@ class Tally:
     commit_s: float = 0.0
     not_before: float = 0.0
 
-    def settle(self, outcome: Outcome) -> None:
-        """Count how a row ended in this run."""
+    def settle(self, outcome: Outcome | DoneRows) -> None:
+        """Count how a row ended in this run, or many did; a page before the last is no end."""
+        if isinstance(outcome, DoneRows):
+            self.settled_now[RowState.DONE] += len(outcome.keys)
+            return
+        if not outcome.is_end:
+            return
         self.settled_now[outcome.state] += 1
         self.not_before = max(self.not_before, outcome.not_before)
         if outcome.reason:

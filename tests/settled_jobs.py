@@ -76,7 +76,7 @@ async def written(job: LoadedJob, ledger: Ledger, outcomes: Iterable[Outcome], i
             await writer.finish()
             await serving
         else:
-            await writer._commit(told, is_last=False)
+            await writer._commit([*told], is_last=False)
 
 
 def everything(folder: Path) -> dict[str, tuple[bytes, int, int]]:

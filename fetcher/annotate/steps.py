@@ -1,6 +1,6 @@
 """What is added to each record, annotator by annotator, in the order of the job. Runs where answers are parsed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -63,11 +63,27 @@ def annotated(steps: tuple[Step, ...], records: Iterable[Record]) -> Iterator[Re
         found: dict[str, object] = dict(record)
         for step in steps:
             if _is_wanted(step, found):
-                added = _added(step, found, number)
-                found.update(added)
-                if step.origin:
-                    note(found, added, step.origin)
+                _add(step, found, number)
         yield found
+
+
+def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]]) -> dict[int, str]:
+    """Add to records what the annotators have for them, in place; returns {place: why} of those that one cannot take.
+
+    Raises `JobError` where a function or a table cannot be read.
+    """
+    failed: dict[int, str] = {}
+    for step in steps:
+        wanted = [place for place, record in enumerate(records) if place not in failed and _is_wanted(step, record)]
+        if isinstance(step.by, ByRules):
+            _label_each(step, step.by, [records[place] for place in wanted])
+            continue
+        for place in wanted:
+            try:
+                _add(step, records[place], 1)
+            except Quarantined as error:
+                failed[place] = str(error)
+    return failed
 
 
 def _is_wanted(step: Step, record: dict[str, object]) -> bool:
@@ -78,14 +94,21 @@ def _is_wanted(step: Step, record: dict[str, object]) -> bool:
     return is_true(_condition(step.when)(record))
 
 
-def _added(step: Step, record: dict[str, object], number: int) -> Mapping[str, object]:
+def _add(step: Step, record: dict[str, object], number: int) -> None:
     match step.by:
         case ByRules():
-            return _labelled(step.by, step.into, record)
+            _label_each(step, step.by, [record])
+            return
         case Lookup():
-            found: object = step.by.found(record)
+            added = _fields_of(step, step.by.found(record), number)
         case ByFunction():
-            found = _called(step.by, record, number)
+            added = _fields_of(step, _called(step.by, record, number), number)
+    record.update(added)
+    if step.origin:
+        note(record, added, step.origin)
+
+
+def _fields_of(step: Step, found: object, number: int) -> Mapping[str, object]:
     if step.into:
         return {step.into: found}
     if isinstance(found, Mapping):
@@ -96,17 +119,21 @@ def _added(step: Step, record: dict[str, object], number: int) -> Mapping[str, o
     )
 
 
-def _labelled(by: ByRules, into: str, record: Record) -> dict[str, object]:
-    value = record.get(by.field)
-    text = value if isinstance(value, str) else "" if value is None else str(value)
-    if not by.why:
-        labels = by.rules.labels(text)
-        return {into: (labels[0] if labels else None) if by.is_first else labels}
-    matches = by.rules.matches(text)
-    labels = list(matches)
-    if by.is_first:
-        return {into: labels[0] if labels else None, by.why: matches[labels[0]] if labels else None}
-    return {into: labels, by.why: matches}
+def _label_each(step: Step, by: ByRules, records: Sequence[dict[str, object]]) -> None:
+    names = [step.into, by.why] if by.why else [step.into]
+    found = by.rules.matches_among([_text_of(record.get(by.field)) for record in records])
+    for place, record in enumerate(records):
+        matches = found.get(place, {})
+        labels = list(matches)
+        record[step.into] = (labels[0] if labels else None) if by.is_first else labels
+        if by.why:
+            record[by.why] = (matches[labels[0]] if labels else None) if by.is_first else matches
+        if step.origin:
+            note(record, names, step.origin)
+
+
+def _text_of(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _called(by: ByFunction, record: dict[str, object], number: int) -> object:

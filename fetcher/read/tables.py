@@ -20,8 +20,9 @@ LINES_AT_ONCE = 200
 @dataclass(slots=True)
 class Reading:
     """What reading has met beside rows: lines that were `skipped`, because a column that is required is blank, and
-    files that have `changed` since they were opened."""
+    files that have `changed` since they were opened. What `is_file` may keep its reader waiting."""
 
+    is_file: bool = False
     skipped: int = 0
     changed: list[str] = field(default_factory=list)
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fetcher.ledger import LedgerView, Settled
-from fetcher.model import MAIN, Outcome
+from fetcher.model import MAIN, DoneRows, Outcome
 from fetcher.pieces import Holder
+from fetcher.wholesale import SettledRows
 from fetcher.write.settling import Known, keys_of, parts_of, revision_of, settled
 
 KEYS_A_LOOK = 500
@@ -21,20 +22,33 @@ class Batch:
 
     ledger: LedgerView
     next_records: dict[str, int]
-    rows: list[Settled] = field(default_factory=list)
+    rows: list[Settled | SettledRows] = field(default_factory=list)
     lines: dict[str, list[bytes]] = field(default_factory=dict)
     records: Counter[str] = field(default_factory=Counter)
     repeats: Counter[str] = field(default_factory=Counter)
     _claimed: dict[bytes, Holder] = field(default_factory=dict)
     _dropped: set[Holder] = field(default_factory=set)
 
-    def settle(self, outcome: Outcome, tables: Sequence[str], now: float) -> None:
-        """Add a row's outcome, with what it brings for each of these tables beside the main one."""
+    def settle(self, outcome: Outcome | DoneRows, tables: Sequence[str], now: float) -> None:
+        """Add a row's outcome, with what it brings for each of these tables beside the main one; or those of many."""
+        if isinstance(outcome, DoneRows):
+            self._add_many(outcome, now)
+            return
         self._add(outcome, MAIN, now)
         has_part = tables and (outcome.page or outcome.is_news)
         sides = self.ledger.sides(outcome.row_key, outcome.state) if has_part and outcome.before else {}
         for table, part in parts_of(outcome, tables, sides) if has_part else ():
             self._add(part, table, now)
+
+    def _add_many(self, done: DoneRows, now: float) -> None:
+        last = self.rows[-1] if self.rows else None
+        if not isinstance(last, SettledRows):
+            last = SettledRows(self.next_records[MAIN], now)
+            self.rows.append(last)
+        last.parts.append(done)
+        self.lines.setdefault(MAIN, []).append(done.lines)
+        self.next_records[MAIN] += len(done.keys)
+        self.records[MAIN] += len(done.keys)
 
     def _add(self, outcome: Outcome, table: str, now: float) -> None:
         if outcome.begins_anew:

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from fetcher.errors import DiskFailed
 from fetcher.ledger import Ledger, Segment, SegmentState
-from fetcher.model import Outcome
+from fetcher.model import DoneRows, Outcome
 from fetcher.tally import Tally
 from fetcher.write.batch import Batch
 from fetcher.write.segments import Layout, publish, recover, tables_of
@@ -34,7 +34,7 @@ WAITING_OUTCOMES = 32
 class _Put:
     """An outcome in the queue; `committed` is set for whoever waits for it."""
 
-    outcome: Outcome
+    outcome: Outcome | DoneRows
     committed: "asyncio.Future[None] | None" = None
 
 
@@ -74,8 +74,9 @@ class Writer:
         for series in self._series.values():
             await series.close()
 
-    async def put(self, outcome: Outcome) -> None:
-        """Hand over one outcome; waits while the disk is behind. It is settled after the next commit."""
+    async def put(self, outcome: Outcome | DoneRows) -> None:
+        """Hand over an outcome, or those of many rows; waits while the disk is behind. It is settled after the next
+        commit."""
         await self._queue.put(_Put(outcome))
 
     async def put_now(self, outcome: Outcome) -> None:
@@ -116,12 +117,12 @@ class Writer:
             if put is None:
                 return batch, True
             batch.append(put)
-            size += len(put.outcome.lines) + sum(len(table.lines) for table in put.outcome.tables)
+            size += put.outcome.size
             now = asyncio.get_running_loop().time()
             until = now if put.committed else until or now + GROUP_S
         return batch, False
 
-    async def _commit(self, outcomes: list[Outcome], is_last: bool) -> None:
+    async def _commit(self, outcomes: list[Outcome | DoneRows], is_last: bool) -> None:
         now = self._now()
         batch = Batch(self._ledger, {table: series.next_record for table, series in self._series.items()})
         for number, outcome in enumerate(outcomes, 1):
@@ -134,8 +135,7 @@ class Writer:
             self._tally.commits += 1
         self._tally.write(batch.records, batch.repeats)
         for outcome in outcomes:
-            if outcome.is_end:
-                self._tally.settle(outcome)
+            self._tally.settle(outcome)
         for segment in vouched:
             if segment.state is SegmentState.SEALED and self._layout.publishes:
                 published = await asyncio.to_thread(publish, self._layout, segment)

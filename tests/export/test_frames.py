@@ -281,7 +281,7 @@ def runs_of(folder: Path, runs: list[list[Answer]], per_file: int, compress: str
     async def write(ledger: Ledger, outcomes: list[Outcome], is_killed: bool) -> None:
         async with Writer(layout, Settings(Every(per_file), compress), ledger, Tally(), now=lambda: 0.0) as writer:
             if is_killed:
-                return await writer._commit(outcomes, is_last=False)
+                return await writer._commit([*outcomes], is_last=False)
             serving = asyncio.create_task(writer.serve())
             for outcome in outcomes:
                 await writer.put(outcome)

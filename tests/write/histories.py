@@ -26,6 +26,7 @@ from fetcher.model import CAME, MAIN, SETTLED, Outcome, RowState, Standing
 from fetcher.pieces import parts_of
 from fetcher.tally import Tally
 from fetcher.testing.clock import VirtualClock, run_virtual
+from fetcher.wholesale import SettledRows
 from fetcher.write.packing import PACKINGS
 from fetcher.write.segments import Layout, published_name, published_of
 from fetcher.write.writer import Writer
@@ -73,7 +74,7 @@ class ModelLedger(Ledger):
     def __exit__(self, *_: object) -> None:
         self._story.connection.rollback()
 
-    def commit(self, rows: Iterable[Settled], segments: Iterable[Segment]) -> None:
+    def commit(self, rows: Iterable[Settled | SettledRows], segments: Iterable[Segment]) -> None:
         try:
             self._story.before("commit", self._path)
             super().commit(rows, segments)

@@ -67,7 +67,7 @@ class Folder:
         async def write(ledger: Ledger) -> None:
             async with Writer(layout, settings, ledger, tally, now=lambda: 1.0) as writer:
                 told = [replace(o, before=ledger.standings([o.row_key]).get(o.row_key)) for o in outcomes]
-                await writer._commit(told, is_last=not is_killed)
+                await writer._commit([*told], is_last=not is_killed)
 
         with Ledger(layout.state / "ledger.sqlite") as ledger:
             asyncio.run(write(ledger))

@@ -1,0 +1,165 @@
+"""Rows that are records already, a chunk at a time: off to a worker as lines, and back as outcomes in their order.
+
+A chunk is worth some hundredths of a second, so that the hop costs little beside it and nothing waits for it.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from os import cpu_count
+from types import TracebackType
+
+import msgspec
+
+from fetcher.annotate.from_job import steps_of
+from fetcher.compose.pages import FIRST
+from fetcher.engines.processes import Processes
+from fetcher.errands import Errand, Step, came, errand_of, unread
+from fetcher.errands import failed as failed_outcome
+from fetcher.errors import Quarantined
+from fetcher.job.fingerprints import origins_of
+from fetcher.job.load import LoadedJob
+from fetcher.labelling import Labelled, Labelling, label, load
+from fetcher.model import DoneRows, Outcome, Row
+from fetcher.parse.records import Parsed
+from fetcher.selection import Verdict
+
+KINDS = ("rules", "function", "lookup")
+"""Annotators that ask nobody."""
+
+FIRST_ROWS, FIRST_SLOW_ROWS, MOST_ROWS = 200, 8, 2000
+CHUNK_S = 0.02
+CHUNK_BYTES = 1 << 18
+GROWTH = 4
+"""A chunk has at most so many times the rows of those before."""
+
+DIGEST_BYTES, KEY_BYTES = 32, 16
+
+
+def is_in_chunks(job: LoadedJob) -> bool:
+    """Whether rows are records already, to which something is added that nobody is asked for."""
+    asks = job.asks or any(not any(getattr(section, kind) for kind in KINDS) for section in job.annotate)
+    return not asks and not job.write.tables
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows that a run labels, in their order; `errands` are those of rows that were settled before, by key."""
+
+    rows: Sequence[Row]
+    errands: Mapping[str, Errand] = field(default_factory=dict)
+
+
+class Labeller:
+    """`async with Labeller(job, now)` (epoch seconds); then `outcomes` of any number of chunks at once. `rows` is how
+    many the next one is to have."""
+
+    def __init__(self, job: LoadedJob, now: float) -> None:
+        self._job = job
+        self._labelling = Labelling(steps_of(job.annotate, origins_of(job, now)), job.write.key)
+        self._is_first = True
+        self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
+
+    async def __aenter__(self) -> "Labeller":
+        here = 0 if self._labelling.is_heavy else 1  # a processor reads the table meanwhile
+        self._engine: Processes[bytes, Labelled] = Processes(
+            partial(label, self._labelling),
+            partial(load, self._labelling),
+            workers=self._job.parse.workers or max(1, (cpu_count() or 1) - here),
+            timeout_s=self._job.parse.timeout,
+        )
+        await self._engine.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._engine.__aexit__(kind, error, trace)
+
+    async def outcomes(self, chunk: Chunk) -> list[Outcome | DoneRows]:
+        """How its rows end, in their order. Raises `JobError`, `RunStopped`."""
+        lines, failed = lines_of(chunk.rows)
+        labelled = await self._labelled(lines)
+        if labelled.failed:
+            sent = [place for place in range(len(chunk.rows)) if place not in failed]
+            failed |= {sent[at]: why for at, why in labelled.failed.items()}
+        if not (failed or chunk.errands or labelled.record_keys):
+            return [done_rows(chunk.rows, labelled.lines, labelled.digests)]
+        return list(self._one_by_one(chunk, labelled, failed))
+
+    async def _labelled(self, lines: bytes) -> Labelled:
+        """A worker's answer. Where it was lost to one of the records, that one is found by halves."""
+        is_first, self._is_first = self._is_first, False
+        if not lines:
+            return Labelled()
+        if is_first and not self._labelling.may_take_long:  # a small table is done before a worker has come
+            labelled = await asyncio.to_thread(label, self._labelling, lines)
+        else:
+            try:
+                labelled = await self._engine.run(lines)
+            except Quarantined as error:
+                each = lines.splitlines(keepends=True)
+                if len(each) == 1:
+                    return Labelled(failed={0: str(error)})
+                half = len(each) // 2
+                first, second = [await self._labelled(b"".join(part)) for part in (each[:half], each[half:])]
+                return first.followed_by(second, half)
+        self._resize(len(labelled.digests) // DIGEST_BYTES + len(labelled.failed), len(lines), labelled.took_s)
+        return labelled
+
+    def _resize(self, rows: int, size: int, took_s: float) -> None:
+        """Have the next chunks take as long, and be as large, as they should."""
+        worth = int(CHUNK_S * rows / max(took_s, 1e-6))
+        fitting = int(CHUNK_BYTES * rows / size)
+        self.rows = max(1, min(MOST_ROWS, GROWTH * self.rows, worth, fitting))
+
+    def _one_by_one(self, chunk: Chunk, labelled: Labelled, failed: Mapping[int, str]) -> Iterator[Outcome | DoneRows]:
+        lines, at = labelled.lines.splitlines(keepends=True), 0
+
+        def is_alike(place: int) -> bool:
+            return not (labelled.record_keys or place in failed or chunk.rows[place].key in chunk.errands)
+
+        for are_alike, places in groupby(range(len(chunk.rows)), is_alike):
+            rows = [(place, chunk.rows[place]) for place in places]
+            if are_alike:
+                end = at + len(rows)
+                digests = labelled.digests[DIGEST_BYTES * at : DIGEST_BYTES * end]
+                yield done_rows([row for _, row in rows], b"".join(lines[at:end]), digests)
+                at = end
+                continue
+            for place, row in rows:
+                errand = chunk.errands.get(row.key) or errand_of(row, Verdict.ASK, None, self._job.fetch)
+                if place in failed:
+                    yield unread(errand, self._job) if row.fault else self._failed(errand, failed[place])
+                else:
+                    key = labelled.record_keys[KEY_BYTES * at : KEY_BYTES * (at + 1)]
+                    yield came(errand, Step(FIRST, None, Parsed(lines[at], 1, key), 0), self._job)
+                    at += 1
+
+    def _failed(self, errand: Errand, why: str) -> Outcome:
+        return failed_outcome(errand, Quarantined(why), FIRST, self._job)
+
+
+def lines_of(rows: Sequence[Row]) -> tuple[bytes, dict[int, str]]:
+    """The rows as JSON lines, without those that cannot be read or written: {place: why}."""
+    failed = {place: row.fault for place, row in enumerate(rows) if row.fault}
+    encoder = msgspec.json.Encoder()
+    try:
+        return encoder.encode_lines([row.values for row in rows if not row.fault]), failed
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        lines = []
+        for place, row in enumerate(rows):
+            try:
+                lines += [] if row.fault else [encoder.encode_lines([row.values])]
+            except (TypeError, ValueError, msgspec.MsgspecError) as error:
+                failed[place] = f"cannot be written as JSON: {error}"
+        return b"".join(lines), failed
+
+
+def done_rows(rows: Sequence[Row], lines: bytes, digests: bytes) -> DoneRows:
+    """Rows that are done alike."""
+    has_days = any(row.first_day for row in rows)
+    days = ([row.first_day for row in rows], [row.last_day for row in rows]) if has_days else ()
+    return DoneRows([row.key for row in rows], lines, digests, days)

@@ -1,0 +1,86 @@
+"""Rows as they come: read by the chunk, looked up in the ledger, and told apart by whether this run asks for them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
+
+from fetcher.chunks import Chunk
+from fetcher.errands import Errand, errand_of, without_network
+from fetcher.job.sections import Fetch
+from fetcher.listing import CHUNK_ROWS
+from fetcher.model import Row, Standing
+from fetcher.read.aside import aside
+from fetcher.read.tables import Reading
+from fetcher.selection import RunOptions, Verdict, verdict
+from fetcher.stations import Surroundings
+from fetcher.tally import Tally
+
+
+def count_left(errand: Errand, tally: Tally, has_moved: bool) -> None:
+    """Count a row that no answer was kept for: it stays where it stood, unless some of its first pages were kept."""
+    is_first_pass = not (errand.before and errand.before.digest)
+    tally.not_kept += not errand.is_lost and not (has_moved and is_first_pass)
+    if errand.before and not (errand.is_lost and has_moved):  # what was lost and is found waits for its rest
+        tally.settled_before[errand.before.state] += 1
+
+
+async def chunks_of(
+    rows: Iterator[Row], tally: Tally, reading: Reading, size: Callable[[], int]
+) -> AsyncIterator[list[Row]]:
+    """The rows, so many at a time. A file may be slow, and a pipe may never give: both are waited for in a thread."""
+
+    def read() -> list[Row]:
+        return list(islice(rows, size()))
+
+    while chunk := await aside(read) if reading.is_file else read():
+        tally.skipped = reading.skipped
+        tally.rows_read += len(chunk)
+        yield chunk
+        await asyncio.sleep(0)
+    tally.skipped, tally.changed = reading.skipped, reading.changed
+    tally.is_read_whole = not tally.changed
+
+
+async def errands_of(
+    chunks: AsyncIterator[list[Row]], options: RunOptions, fetch: Fetch, around: Surroundings
+) -> AsyncIterator[Errand]:
+    """The rows that this run asks for, in order; the others are counted and left."""
+    async for chunk in chunks:
+        for errand in asked_in(chunk, options, fetch, around):
+            if not options.offline:
+                yield errand
+            elif (kept := without_network(errand)) is not None:
+                yield kept
+            else:
+                count_left(errand, around.tally, has_moved=False)
+
+
+async def asked_chunks(
+    chunks: AsyncIterator[list[Row]], options: RunOptions, fetch: Fetch, around: Surroundings
+) -> AsyncIterator[Chunk]:
+    """The same, chunk by chunk. Where no row was ever settled, there is nothing to look up."""
+    is_new = around.ledger.is_new() and not (options.only_failed or options.reparse)
+    async for chunk in chunks:
+        if is_new:
+            yield Chunk(chunk)
+            continue
+        errands = list(asked_in(chunk, options, fetch, around))
+        before = {errand.row.key: errand for errand in errands if errand.before}
+        yield Chunk([errand.row for errand in errands], before)
+
+
+def asked_in(chunk: list[Row], options: RunOptions, fetch: Fetch, around: Surroundings) -> Iterator[Errand]:
+    """The rows of a chunk that this run asks for."""
+    tally, standings = around.tally, dict[str, Standing]()
+    for at in range(0, len(chunk), CHUNK_ROWS):
+        standings |= around.ledger.standings([row.key for row in chunk[at : at + CHUNK_ROWS]])
+    for row in chunk:
+        standing = standings.get(row.key)
+        match verdict(row, standing, options, around.now()):
+            case Verdict.LEAVE_SETTLED:
+                assert standing is not None
+                tally.settled_before[standing.state] += 1
+            case Verdict.LEAVE_WAITING:
+                tally.not_before = max(tally.not_before, standing.not_before if standing else 0.0)
+            case asked:
+                yield errand_of(row, asked, standing, fetch)

@@ -1,0 +1,94 @@
+"""Many records at once: annotated, made into lines, told apart. Pure; runs in a worker process.
+
+Each stands for itself: one that an annotator cannot take, or that is no JSON, costs no other.
+"""
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fetcher.annotate.lookups import Lookup
+from fetcher.annotate.steps import ByFunction, ByRules, Step, annotate_each
+from fetcher.engines.functions import function_of
+from fetcher.errors import Quarantined
+from fetcher.parse.lines import Lines
+from fetcher.provenance import lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """What is done with each record: the annotators in their order. `key` are the fields that tell records apart."""
+
+    steps: tuple[Step, ...]
+    key: tuple[str, ...] = ()
+
+    @property
+    def may_take_long(self) -> bool:
+        """Whether one record may take longer than the loop can wait for."""
+        return any(step.may_take_long for step in self.steps)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether a record is likely to take longer than to read its row."""
+        return not all(isinstance(step.by, ByRules | Lookup) for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The lines of records, without those that `failed`: {place among all that came: why}.
+
+    `digests` are 32 bytes a line, the SHA-256 of what lasts of it; `record_keys` 16 a line, where there is a key.
+    """
+
+    lines: bytes = b""
+    digests: bytes = b""
+    record_keys: bytes = b""
+    failed: dict[int, str] = field(default_factory=dict)
+    took_s: float = 0.0
+
+    def followed_by(self, other: "Labelled", records: int) -> "Labelled":
+        """What came of two parts, the first of so many records."""
+        failed = self.failed | {records + place: why for place, why in other.failed.items()}
+        keys = self.record_keys + other.record_keys
+        return Labelled(
+            self.lines + other.lines, self.digests + other.digests, keys, failed, self.took_s + other.took_s
+        )
+
+
+def label(labelling: Labelling, lines: bytes) -> Labelled:
+    """Records as JSON lines in, the same with what annotators have added out. Raises `JobError`."""
+    began = time.monotonic()
+    records = msgspec.json.Decoder(dict[str, object]).decode_lines(lines)
+    failed = annotate_each(labelling.steps, records)
+    written = Lines(labelling.key)
+    try:
+        written.add([record for place, record in enumerate(records) if place not in failed])
+    except Quarantined:
+        failed |= _unwritable(labelling, records, failed)
+        written = Lines(labelling.key)
+        written.add([record for place, record in enumerate(records) if place not in failed])
+    lasts = lasting(bytes(written.lines)).splitlines(keepends=True)
+    digests = b"".join(hashlib.sha256(line).digest() for line in lasts)
+    took_s = time.monotonic() - began
+    return Labelled(bytes(written.lines), digests, bytes(written.keys), failed, took_s)
+
+
+def load(labelling: Labelling) -> None:
+    """Import the job's own functions. Raises `JobError` where a file of theirs cannot be run."""
+    for step in labelling.steps:
+        if isinstance(step.by, ByFunction):
+            function_of(step.by.file, step.by.name)
+
+
+def _unwritable(labelling: Labelling, records: list[dict[str, object]], failed: dict[int, str]) -> dict[int, str]:
+    """{place: why} of the records that are no lines."""
+    found = {}
+    for place, record in enumerate(records):
+        if place not in failed:
+            try:
+                Lines(labelling.key).add([record])
+            except Quarantined as error:
+                found[place] = str(error)
+    return found
