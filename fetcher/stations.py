@@ -14,6 +14,7 @@ from pathlib import Path
 from fetcher.annotate.from_job import steps_of
 from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
+from fetcher.engines.pool import Limits
 from fetcher.engines.processes import Processes
 from fetcher.errors import RunStopped
 from fetcher.fetch.adaptive import Adaptive
@@ -147,7 +148,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
             partial(parse_item, parsing),
             partial(load, parsing),
             workers=job.parse.workers or cpu_count() or 1,
-            timeout_s=job.parse.timeout,
+            limits=Limits(job.parse.timeout),
         )
     )
     if parsing.function:

@@ -22,16 +22,21 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fetcher.engines.notes import NO_RECORD, Mark, Notes
 from fetcher.errors import Fault, FetcherError, JobError, RunStopped
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LONGEST_REASON = 500
+LONGEST_TRACE = 20_000
 PR_SET_PDEATHSIG = 1
 
-notes: "ctypes.Array[ctypes.c_double]"
-"""Two numbers a batch in flight: the index of the item it is at, and since when (monotonic seconds)."""
+mark: Mark | None = None
+"""What this worker is at; None in a process that is no worker."""
+
+is_spent = False
+"""Whether this worker should make room for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An item's exception, as text: exceptions of foreign classes do not cross processes safely."""
+    """An item's exception, as text: exceptions of foreign classes do not cross processes safely. `trace` is where it
+    was raised, `at` the record that the function said it was at."""
 
     reason: str
+    trace: str = ""
+    at: int = NO_RECORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +67,47 @@ class Unusable:
 Answer = Done | Raised | Unusable
 
 
-def prepare(shared_notes: "ctypes.Array[ctypes.c_double]", work: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """To the first items of a batch, one at least; how long they took, by the clock and by the processor (seconds)."""
+
+    answers: list[Answer]
+    took_s: float
+    busy_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a new worker is given: where it leaves notes, what it works at, the memory that it may use (bytes)."""
+
+    notes: Notes
+    work: bytes
+    memory: int | None
+
+
+class Lifetime(int):
+    """How many batches a worker lives for, or fewer: until it is spent. pebble compares its count with it."""
+
+    def __gt__(self, done: int) -> bool:
+        return not is_spent and super().__gt__(done)
+
+
+def prepare(birth: Birth) -> None:
     """Called once in every new worker, which loads what it needs before the first item comes.
 
     Ctrl-C reaches the whole group of processes, and it is the parent that decides; what a parser prints must not mix
     with our output; and a worker whose parent was killed has nobody left to work for. SIGTERM ends a worker at once:
     a handler in Python would wait for a parser that is deep in C.
     """
-    global notes  # noqa: PLW0603  (a worker process has one batch at a time and no other place to keep this)
-    notes = shared_notes
+    global mark  # noqa: PLW0603  (a worker process is at one place at a time and has no other way to know it)
+    mark = Mark(birth.notes, multiprocessing.current_process().place)  # type: ignore[attr-defined]  # pool._Worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     print_to_stderr()
     die_with_parent()
     tune_garbage_collection()
     with suppress(Exception):  # the first batch tries again, and can tell the parent
-        loaded(work)
+        loaded(birth.work)
 
 
 def tune_garbage_collection() -> None:
@@ -105,23 +138,37 @@ def _end_after_parent() -> None:
         os._exit(1)
 
 
-def run_batch(work: bytes, items: Sequence[bytes], note: int) -> tuple[list[Answer], float]:
-    """An answer for every item, and the seconds that all of them took. `note` is this batch's place in `notes`.
+def note_at(record: int) -> None:
+    """Say which record of an item this worker is at: its time begins now, and if it dies or hangs, it is that one.
+
+    Does nothing where no worker process is at work.
+    """
+    if mark:
+        mark.record(record)
+
+
+def run_batch(work: bytes, items: Sequence[bytes], batch: int) -> Answers:
+    """An answer for each of the first items, until this worker is spent. `batch` is what the parent knows them by.
 
     Raises `RunStopped` when `work` cannot be loaded here.
     """
-    began = time.monotonic()
+    began, busy = time.monotonic(), time.process_time()
+    assert mark
     try:
         function = loaded(work)
     except JobError as error:
-        return [Unusable(error.file, error.faults)] * len(items), time.monotonic() - began
+        answers: list[Answer] = [Unusable(error.file, error.faults)] * len(items)
     except BaseException as error:  # noqa: BLE001  (SystemExit too: it would end the parent)
         raise RunStopped(f"a worker process cannot load what it is to run: {described(error)}") from None
-    answers: list[Answer] = []
-    for index, item in enumerate(items):
-        notes[2 * note], notes[2 * note + 1] = index, time.monotonic()
-        answers.append(answer(function, item))
-    return answers, time.monotonic() - began
+    else:
+        answers = []
+        mark.begin(batch)
+        for index, item in enumerate(items):
+            mark.item(index)
+            answers.append(answer(function, item))
+            if is_spent:
+                break
+    return Answers(answers, time.monotonic() - began, time.process_time() - busy)
 
 
 @lru_cache
@@ -141,9 +188,19 @@ def answer(function: Callable[[Any], object], item: bytes) -> Answer:
     except JobError as error:
         return Unusable(error.file, error.faults)
     except FetcherError as error:
-        return Raised(str(error))
+        return Raised(str(error), at=mark.record_at if mark else NO_RECORD)
     except BaseException as error:  # noqa: BLE001  (SystemExit too: what a job's own code raises is that item's failure)
-        return Raised(described(error))
+        return Raised(described(error), trace_of(error), mark.record_at if mark else NO_RECORD)
+
+
+def trace_of(error: BaseException) -> str:
+    """Where it was raised, as Python shows it, without our own frames; the last lines where it is long."""
+    own = error.__traceback__.tb_next if error.__traceback__ else None
+    try:
+        text = "".join(traceback.format_exception(type(error), error, own))
+    except Exception:  # noqa: BLE001  (a foreign class's own text can fail too)
+        text = "".join(traceback.format_tb(own))
+    return text if len(text) <= LONGEST_TRACE else f"...{text[-LONGEST_TRACE:]}"
 
 
 def described(error: BaseException) -> str:

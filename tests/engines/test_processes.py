@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fetcher.engines.pool import Limits
 from fetcher.engines.processes import BATCH_ITEMS, Processes
 from fetcher.engines.worker import LONGEST_REASON
 from fetcher.errors import JobError, Quarantined, RunStopped
@@ -104,7 +105,7 @@ async def test_an_item_that_fails_in_any_way_costs_itself_only(misdeed, reason):
     """Its neighbours get their exact answers, and its own failure names what happened."""
     items = [("square", number) for number in range(12)]
     items.insert(5, misdeed)
-    async with Processes(deeds.do, workers=2, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S)) as engine:
         found = await outcomes(engine, items)
     failure = found.pop(5)
     assert found == [number * number for number in range(12)]
@@ -116,12 +117,36 @@ async def test_an_item_that_fails_in_any_way_costs_itself_only(misdeed, reason):
 async def test_an_item_that_takes_too_long_is_stopped_and_costs_itself_only(deed):
     """Asleep, busy in Python or deep in C: its worker is killed at the limit, the others get their answers."""
     items = [("square", 1), ("square", 2), (deed, None), ("square", 3)]
-    async with Processes(deeds.do, workers=1, timeout_s=SHORT_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(SHORT_S)) as engine:
         await outcomes(engine, [("square", 0)] * 40)  # from here on, batches are worth making
         *before, failure, after = await outcomes(engine, items)
     assert [*before, after] == [1, 4, 9]
     assert isinstance(failure, Quarantined)
     assert str(failure) == "the parser took longer than 1.5 s and was stopped"
+
+
+@pytest.mark.parametrize(
+    ("misdeed", "reason"),
+    [
+        (("raise", "no 'items'"), "ValueError"),
+        (("segfault", None), "process died"),
+        (("hang", None), "took longer than 1.5 s"),
+    ],
+)
+async def test_the_record_of_a_chunk_that_fails_is_named(misdeed, reason):
+    """Whoever hands over many records as one item is told which one it was, and can do the others again without it."""
+    chunk = [("square", 3)] * 7
+    async with Processes(deeds.do, workers=2, limits=Limits(SHORT_S)) as engine:
+        nines, failure = await outcomes(engine, [("chunk", chunk), ("chunk", [*chunk, misdeed, *chunk])])
+    assert nines == [9] * 7
+    assert failure.record == 7
+    assert reason in str(failure)
+
+
+async def test_a_record_of_a_chunk_has_as_long_as_an_item():
+    """A chunk takes as long as its records do, as long as it tells of them."""
+    async with Processes(deeds.do, workers=1, limits=Limits(1.0)) as engine:
+        assert await engine.run(("chunk", [("burn", 0.15)] * 10)) == [None] * 10
 
 
 @settings(max_examples=6)
@@ -141,7 +166,7 @@ def test_every_item_has_exactly_its_own_outcome(items):
     """Whatever mixture comes: what can be computed is exact, everything else is quarantined."""
 
     async def scenario():
-        async with Processes(deeds.do, workers=2, timeout_s=LONG_S) as engine:
+        async with Processes(deeds.do, workers=2, limits=Limits(LONG_S)) as engine:
             return await outcomes(engine, items)
 
     for (deed, argument), outcome in zip(items, asyncio.run(scenario()), strict=True):
@@ -153,7 +178,7 @@ def test_every_item_has_exactly_its_own_outcome(items):
 
 async def test_items_that_only_together_take_too_long_are_all_done():
     """The limit holds for an item, never for the company it is in."""
-    async with Processes(deeds.do, workers=1, timeout_s=1.0) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(1.0)) as engine:
         await outcomes(engine, [("square", 0)] * 200)
         found = await outcomes(engine, [("burn", 0.15)] * 17)
     assert found == [None] * 17
@@ -161,7 +186,7 @@ async def test_items_that_only_together_take_too_long_are_all_done():
 
 async def test_an_item_that_cannot_be_pickled_costs_itself_only():
     """What cannot even be handed over is that item's failure."""
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         failure, nine = await outcomes(engine, [("length", threading.Lock()), ("square", 3)])
     assert nine == 9
     with pytest.raises(Quarantined, match=r"^cannot be handed to a worker process: TypeError: cannot pickle"):
@@ -170,21 +195,21 @@ async def test_an_item_that_cannot_be_pickled_costs_itself_only():
 
 async def test_a_reason_is_never_longer_than_a_screen():
     """A parser that puts a whole answer into its exception does not put it into the ledger."""
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         (failure,) = await outcomes(engine, [("raise long", 10_000_000)])
     assert LONGEST_REASON < len(str(failure)) < LONGEST_REASON + 100
 
 
 async def test_fault_of_the_job_reaches_whoever_waits_as_it_is():
     """A `JobError` is no item's fault, and crosses processes with its file and its places."""
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         with pytest.raises(JobError, match=r"^parse\.py:3:1 cannot be loaded$"):
             await engine.run(("blame job", "parse.py"))
 
 
 async def test_code_of_the_job_that_cannot_be_loaded_ends_every_item_with_the_fault():
     """Nothing is quarantined for a missing import: the job is to be mended, and the rows asked again."""
-    async with Processes(deeds.do, deeds.load_badly, workers=2, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, deeds.load_badly, workers=2, limits=Limits(LONG_S)) as engine:
         engine.warm_up()
         found = await outcomes(engine, [("square", number) for number in range(5)])
     assert {str(error) for error in found} == {"parse.py:3:1 cannot be loaded: ImportError: no module named 'stations'"}
@@ -193,7 +218,7 @@ async def test_code_of_the_job_that_cannot_be_loaded_ends_every_item_with_the_fa
 
 async def test_a_function_that_workers_cannot_import_ends_the_run_with_the_reason():
     """Never a hang: everybody who waits hears why."""
-    async with Processes(parent_only.work, workers=2, timeout_s=LONG_S) as engine:
+    async with Processes(parent_only.work, workers=2, limits=Limits(LONG_S)) as engine:
         found = await outcomes(engine, range(40))
     assert {type(error) for error in found} == {RunStopped}
     assert "cannot load what it is to run: ImportError: this machine has no such library" in str(found[0])
@@ -201,7 +226,7 @@ async def test_a_function_that_workers_cannot_import_ends_the_run_with_the_reaso
 
 async def test_workers_that_die_at_their_start_end_the_run_with_a_clear_error():
     """However many large items wait for them, of which the pool had taken up only some."""
-    async with Processes(deeds.do, deeds.die_at_start, workers=2, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, deeds.die_at_start, workers=2, limits=Limits(LONG_S)) as engine:
         found = await outcomes(engine, [("length", bytes(1_000_000))] * 20)
     assert {str(error) for error in found} == {"worker processes end as soon as they start; what they said is above"}
     assert {type(error) for error in found} == {RunStopped}
@@ -209,7 +234,7 @@ async def test_workers_that_die_at_their_start_end_the_run_with_a_clear_error():
 
 async def test_an_idle_worker_may_be_killed():
     """The kernel picks whom it likes when memory is short; the run goes on."""
-    async with Processes(deeds.do, workers=2, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S)) as engine:
         for _ in range(3):
             pid = await engine.run(("pid", None))
             os.kill(pid, signal.SIGKILL)
@@ -220,7 +245,7 @@ async def test_an_idle_worker_may_be_killed():
 async def test_an_item_whose_worker_was_told_to_end_is_done_again(pipes):
     """SIGTERM to the whole service is nobody's fault: no row is settled as quarantined for it."""
     report, gate = pipes
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         asked = asyncio.create_task(engine.run(("report", (report.path, ("gate", gate.path)))))
         os.kill(int(await asyncio.to_thread(report.read)), signal.SIGTERM)
         await asyncio.to_thread(report.read)
@@ -230,7 +255,7 @@ async def test_an_item_whose_worker_was_told_to_end_is_done_again(pipes):
 
 async def test_an_item_that_keeps_ending_its_worker_is_found_out():
     """SIGTERM is forgiven a few times, not for ever."""
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         failure, nine = await outcomes(engine, [("terminate", None), ("square", 3)])
     assert nine == 9
     assert str(failure) == "the parser's process died (SIGTERM)"
@@ -238,7 +263,7 @@ async def test_an_item_that_keeps_ending_its_worker_is_found_out():
 
 async def test_cheap_items_share_batches_and_dear_ones_do_not():
     """A batch is worth a fixed time of work: many cheap items, one dear one."""
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         cheap = await outcomes(engine, [("place", None)] * 300)
         await outcomes(engine, [("burn", 0.05)] * 10)
         dear = await outcomes(engine, [("burn", 0.05), ("place", None)])
@@ -249,7 +274,7 @@ async def test_cheap_items_share_batches_and_dear_ones_do_not():
 async def test_whoever_comes_when_the_workers_are_busy_waits_outside(pipes):
     """Items under way are bounded, however many callers there are, and all get their answers in the end."""
     _, gate = pipes
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         asked = [asyncio.create_task(engine.run(("gate", gate.path)))]
         asked += [asyncio.create_task(engine.run(("square", number))) for number in range(500)]
         for _ in range(1000):
@@ -264,7 +289,7 @@ async def test_whoever_comes_when_the_workers_are_busy_waits_outside(pipes):
 async def test_closing_with_items_in_flight_leaves_no_process(deed, pipes):
     """Whatever the workers are doing, they are gone when the block ends."""
     report, _ = pipes
-    async with Processes(deeds.do, workers=2, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S)) as engine:
         asked = [asyncio.create_task(engine.run(("report", (report.path, (deed, None))))) for _ in range(2)]
         pids = [int(await asyncio.to_thread(report.read)) for _ in asked]
         for task in asked:
@@ -277,7 +302,7 @@ async def test_closing_with_items_in_flight_leaves_no_process(deed, pipes):
 async def test_whoever_still_waits_at_the_close_is_cancelled(pipes):
     """In a worker, in the queue or outside of it: nobody is left waiting for an engine that is gone."""
     report, _ = pipes
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         asked = [asyncio.create_task(engine.run(("report", (report.path, ("hang", None))))) for _ in range(100)]
         await asyncio.to_thread(report.read)
     done, pending = await asyncio.wait(asked, timeout=PATIENCE_MS / 1000)
@@ -287,7 +312,7 @@ async def test_whoever_still_waits_at_the_close_is_cancelled(pipes):
 
 async def test_workers_are_born_deaf_to_ctrl_c():
     """They could not ignore it before they have started, and a signal does not wait for that."""
-    async with Processes(deeds.do, workers=1, timeout_s=LONG_S) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         assert await engine.run(("is deaf", None))
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
@@ -295,17 +320,18 @@ async def test_workers_are_born_deaf_to_ctrl_c():
 async def test_an_engine_that_was_never_used_closes():
     """Opening it starts no process."""
     before = set(multiprocessing.active_children())
-    async with Processes(deeds.do, workers=2, timeout_s=LONG_S):
+    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S)):
         assert set(multiprocessing.active_children()) == before
 
 
 SCRIPT = """
 import asyncio, os, signal, sys
+from fetcher.engines.pool import Limits
 from fetcher.engines.processes import Processes
 from tests.engines import deeds
 
 async def main():
-    async with Processes(deeds.do, workers=1, timeout_s=600.0) as engine:
+    async with Processes(deeds.do, workers=1, limits=Limits(600.0)) as engine:
         {body}
 
 if __name__ == "__main__":
