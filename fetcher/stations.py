@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from os import cpu_count
 from pathlib import Path
 
 from fetcher.annotate.from_job import steps_of
 from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
+from fetcher.engines.machine import cores, memory_share
 from fetcher.engines.pool import Limits
 from fetcher.engines.processes import Processes
 from fetcher.errors import RunStopped
@@ -29,6 +29,7 @@ from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.job.fingerprints import origins_of
 from fetcher.job.load import LoadedJob
+from fetcher.job.parse import Parse
 from fetcher.ledger import Ledger
 from fetcher.model import SETTLED, Outcome
 from fetcher.parse.from_job import parsing_of
@@ -143,18 +144,18 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     )
     await stack.enter_async_context(client)
     parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate, origins_of(job, around.now())))
-    engine = await stack.enter_async_context(
-        Processes(
-            partial(parse_item, parsing),
-            partial(load, parsing),
-            workers=job.parse.workers or cpu_count() or 1,
-            limits=Limits(job.parse.timeout),
-        )
-    )
+    engine = await stack.enter_async_context(engine_of(job.parse, parsing))
     if parsing.function:
         engine.warm_up()
     pause = partial(undisturbed, around.drain)
     return Stations(job, client, parsing, engine, settle, Owed(), pause, around.tally, batches_of(job, client))
+
+
+def engine_of(told: Parse, parsing: Parsing) -> Processes[Answer, Parsed]:
+    """Where answers are parsed."""
+    workers = told.workers or cores()
+    limits = Limits(told.timeout, told.memory or memory_share(workers))
+    return Processes(partial(parse_item, parsing), partial(load, parsing), workers=workers, limits=limits)
 
 
 async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:

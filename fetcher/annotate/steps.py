@@ -8,7 +8,7 @@ from typing import Any
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rules
 from fetcher.engines.functions import function_of
-from fetcher.engines.worker import described
+from fetcher.engines.tracebacks import described
 from fetcher.errors import Quarantined
 from fetcher.model import is_true
 from fetcher.provenance import Origin, note

@@ -13,6 +13,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from fetcher.engines.notes import Notes, Spot
+from fetcher.engines.output import Output
 from fetcher.engines.worker import Answers, Birth, Lifetime, prepare, run_batch
 
 LOOK_EVERY_S = 1.0
@@ -96,7 +97,7 @@ class _Lineage(SpawnContext):
 class Pool:
     """Workers that do batches of `work`. It starts them when it is asked to, or when the first batch comes."""
 
-    def __init__(self, work: bytes, workers: int, limits: Limits) -> None:
+    def __init__(self, work: bytes, workers: int, limits: Limits, output: Output) -> None:
         self._work, self._limits = work, limits
         self._batches = count()
         places = PLACES * workers
@@ -105,7 +106,7 @@ class Pool:
             workers,
             Lifetime(limits.batches),
             initializer=prepare,
-            initargs=(Birth(self._notes, work, limits.memory),),
+            initargs=(Birth(self._notes, work, limits.memory, output.writer),),
             context=self._lineage,
         )
         self._is_warm = False
@@ -163,14 +164,17 @@ class Patience:
 
     def __init__(self, timeout_s: float, now: float) -> None:
         self._timeout_s = timeout_s
-        self._resumed_at = float("-inf")
+        self._since, self._stopped_s = now, 0.0
         self._look_in(min(LOOK_EVERY_S, timeout_s), now)
 
     def is_over(self, spot: Spot | None, now: float) -> bool:
         """Whether it is over at `now`; if not, look again in `until_look_s`. None is an item that has not begun."""
-        if now - self._look_at > LATE_S:
-            self._resumed_at = now
-        left_s = self._timeout_s - (now - max(spot.since, self._resumed_at)) if spot else self._timeout_s
+        late_s, since = now - self._look_at, spot.since if spot else now
+        if since != self._since:
+            self._since, self._stopped_s = since, 0.0
+        if late_s > LATE_S:
+            self._stopped_s += late_s
+        left_s = self._timeout_s - (now - since - self._stopped_s)
         self._look_in(min(LOOK_EVERY_S, max(left_s, LEAST_LOOK_S)), now)
         return left_s <= 0
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic
 
+from fetcher.engines.output import Output
 from fetcher.engines.pool import Died, Hung, Limits, Pool, exit_text
-from fetcher.engines.worker import Answer, Answers, Done, Item, Raised, Result, Unusable, described
+from fetcher.engines.tracebacks import described
+from fetcher.engines.worker import Answer, Answers, Done, Item, Raised, Result, Unusable
 from fetcher.errors import JobError, Quarantined, RunStopped
 
 BATCH_ITEMS = 16
@@ -25,6 +27,7 @@ BATCH_S = 0.01
 MIN_ITEM_S = 1e-5
 MOST_UNEXPLAINED = 5
 MOST_POOLS_LOST = 3
+SAID_LINES = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +61,8 @@ class Processes(Generic[Item, Result]):
         self._pools_lost = 0
 
     async def __aenter__(self) -> "Processes[Item, Result]":
-        self._pool = Pool(self._work, self._workers, self._limits)
+        self.output = Output()
+        self._pool = self._new_pool()
         self._tasks = [asyncio.create_task(self._serve()) for _ in range(2 * self._workers)]
         return self
 
@@ -72,6 +76,7 @@ class Processes(Generic[Item, Result]):
             self._queue.get_nowait().future.cancel()
             await asyncio.sleep(0)  # whoever waited for a place comes in now, and is sent away too
         await asyncio.to_thread(self._pool.close)
+        self.output.close()
 
     def warm_up(self) -> None:
         """Start the workers now, so that they are there when the first item comes."""
@@ -86,6 +91,9 @@ class Processes(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         await self._queue.put(_Job(_pickled(item), future))
         return await future
+
+    def _new_pool(self) -> Pool:
+        return Pool(self._work, self._workers, self._limits, self.output)
 
     async def _serve(self) -> None:
         while True:
@@ -144,13 +152,17 @@ class Processes(Generic[Item, Result]):
                 return
             self._pools_lost += 1
             if self._pools_lost >= MOST_POOLS_LOST:
-                raise RunStopped("worker processes end as soon as they start; what they said is above") from error
+                raise RunStopped(f"worker processes end as soon as they start; they said: {self._said()}") from error
             await asyncio.to_thread(broken.close)
-            self._pool = Pool(self._work, self._workers, self._limits)
+            self._pool = self._new_pool()
+
+    def _said(self) -> str:
+        self.output.read()
+        return " | ".join([*dict.fromkeys(self.output.last)][-SAID_LINES:]) or "nothing"
 
     def _cause(self, error: Died | Hung) -> str:
         if isinstance(error, Died):
-            hint = "; out of memory?" if error.code == -signal.SIGKILL else ""
+            hint = "; out of memory?" if -error.code in (signal.SIGKILL, signal.SIGABRT) else ""
             return f"the parser's process died ({exit_text(error.code)}{hint})"
         return f"the parser took longer than {self._limits.timeout_s:g} s and was stopped"
 

@@ -5,38 +5,48 @@ where a pickle of the whole batch would cost its neighbours, or the pipe that al
 """
 
 import ctypes
+import faulthandler
 import gc
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing.connection import wait
-from pathlib import Path
+from multiprocessing.connection import Connection, wait
+from traceback import clear_frames
 from typing import Any, TypeVar
 
+from fetcher.engines.memory import Gauge, limit_memory, size_text
 from fetcher.engines.notes import NO_RECORD, Mark, Notes
+from fetcher.engines.output import print_to
+from fetcher.engines.tracebacks import described, place_of, trace_of
 from fetcher.errors import Fault, FetcherError, JobError, RunStopped
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LONGEST_REASON = 500
-LONGEST_TRACE = 20_000
 PR_SET_PDEATHSIG = 1
 
-mark: Mark | None = None
-"""What this worker is at; None in a process that is no worker."""
 
-is_spent = False
-"""Whether this worker should make room for a new one."""
+@dataclass(slots=True)
+class Life:
+    """What a worker knows of itself: where it leaves notes, the memory that it may use (bytes), whether it is spent."""
+
+    mark: Mark
+    memory: int | None
+    gauge: Gauge
+    is_spent: bool = False
+
+
+life: Life | None = None
+"""This worker's; None in a process that is no worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +88,20 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What a new worker is given: where it leaves notes, what it works at, the memory that it may use (bytes)."""
+    """What a new worker is given: where it leaves notes, what it works at, the memory that it may use (bytes), where
+    what it prints goes."""
 
     notes: Notes
     work: bytes
     memory: int | None
+    output: Connection
 
 
 class Lifetime(int):
     """How many batches a worker lives for, or fewer: until it is spent. pebble compares its count with it."""
 
     def __gt__(self, done: int) -> bool:
-        return not is_spent and super().__gt__(done)
+        return not (life and life.is_spent) and super().__gt__(done)
 
 
 def prepare(birth: Birth) -> None:
@@ -99,11 +111,17 @@ def prepare(birth: Birth) -> None:
     with our output; and a worker whose parent was killed has nobody left to work for. SIGTERM ends a worker at once:
     a handler in Python would wait for a parser that is deep in C.
     """
-    global mark  # noqa: PLW0603  (a worker process is at one place at a time and has no other way to know it)
+    global life  # noqa: PLW0603  (a process has one life, and pebble hands nothing on from here to a batch)
     mark = Mark(birth.notes, multiprocessing.current_process().place)  # type: ignore[attr-defined]  # pool._Worker
+    life = Life(mark, birth.memory, Gauge(birth.memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what a parser has in memory goes to no file
+    if birth.memory:
+        limit_memory(birth.memory)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy would start a thread a core, in each worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    print_to_stderr()
+    print_to(birth.output)
+    faulthandler.enable(sys.stderr)
     die_with_parent()
     tune_garbage_collection()
     with suppress(Exception):  # the first batch tries again, and can tell the parent
@@ -114,12 +132,6 @@ def tune_garbage_collection() -> None:
     """Decoding makes many objects and no garbage; measured, looking for it takes longer than the decoding itself."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def print_to_stderr() -> None:
-    """Whatever prints, Python or C, prints to standard error; to nowhere, where a run was started without one."""
-    os.dup2(sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY), 1)
-    sys.stdout = sys.stderr  # written line by line: a worker that is stopped flushes nothing
 
 
 def die_with_parent() -> None:
@@ -143,8 +155,8 @@ def note_at(record: int) -> None:
 
     Does nothing where no worker process is at work.
     """
-    if mark:
-        mark.record(record)
+    if life:
+        life.mark.record(record)
 
 
 def run_batch(work: bytes, items: Sequence[bytes], batch: int) -> Answers:
@@ -153,7 +165,7 @@ def run_batch(work: bytes, items: Sequence[bytes], batch: int) -> Answers:
     Raises `RunStopped` when `work` cannot be loaded here.
     """
     began, busy = time.monotonic(), time.process_time()
-    assert mark
+    assert life
     try:
         function = loaded(work)
     except JobError as error:
@@ -162,11 +174,12 @@ def run_batch(work: bytes, items: Sequence[bytes], batch: int) -> Answers:
         raise RunStopped(f"a worker process cannot load what it is to run: {described(error)}") from None
     else:
         answers = []
-        mark.begin(batch)
+        life.mark.begin(batch)
         for index, item in enumerate(items):
-            mark.item(index)
+            life.mark.item(index)
             answers.append(answer(function, item))
-            if is_spent:
+            if life.is_spent or life.gauge.is_high():
+                life.is_spent = True
                 break
     return Answers(answers, time.monotonic() - began, time.process_time() - busy)
 
@@ -188,29 +201,22 @@ def answer(function: Callable[[Any], object], item: bytes) -> Answer:
     except JobError as error:
         return Unusable(error.file, error.faults)
     except FetcherError as error:
-        return Raised(str(error), at=mark.record_at if mark else NO_RECORD)
+        return Raised(str(error), at=_record_at())
+    except MemoryError as error:
+        return _out_of_memory(error)
     except BaseException as error:  # noqa: BLE001  (SystemExit too: what a job's own code raises is that item's failure)
-        return Raised(described(error), trace_of(error), mark.record_at if mark else NO_RECORD)
+        return Raised(described(error), trace_of(error), _record_at())
 
 
-def trace_of(error: BaseException) -> str:
-    """Where it was raised, as Python shows it, without our own frames; the last lines where it is long."""
-    own = error.__traceback__.tb_next if error.__traceback__ else None
-    try:
-        text = "".join(traceback.format_exception(type(error), error, own))
-    except Exception:  # noqa: BLE001  (a foreign class's own text can fail too)
-        text = "".join(traceback.format_tb(own))
-    return text if len(text) <= LONGEST_TRACE else f"...{text[-LONGEST_TRACE:]}"
+def _record_at() -> int:
+    return life.mark.record_at if life else NO_RECORD
 
 
-def described(error: BaseException) -> str:
-    """`KeyError: 'items' (air_temperature.py, line 12)`: the innermost place, on one line, cut where it is long."""
-    try:
-        said = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001  (a foreign class's own text can fail too)
-        said = "its text cannot be read"
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    if len(text) > LONGEST_REASON:
-        text = f"{text[:LONGEST_REASON]}..."
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return f"{text} ({Path(frames[-1][0].f_code.co_filename).name}, line {frames[-1][1]})" if frames else text
+def _out_of_memory(error: MemoryError) -> Raised:
+    clear_frames(error.__traceback__)  # they hold what has filled it
+    reason = described(error)
+    if life:
+        life.is_spent = True  # libraries that were denied memory in the middle of something are not to be trusted
+        if life.memory:
+            reason = f"the parser needed more than {size_text(life.memory)} of memory{place_of(error)}"
+    return Raised(reason, trace_of(error), _record_at())

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from fetcher.engines import worker
+from fetcher.engines.output import LONGEST_LINE
 from fetcher.errors import Fault, JobError, Quarantined
 
 
@@ -97,8 +98,8 @@ def say(text):
 
 def mark_of_worker():
     """Where this worker leaves its notes."""
-    assert worker.mark
-    return worker.mark
+    assert worker.life
+    return worker.life.mark
 
 
 def do_all(items):
@@ -110,7 +111,31 @@ def do_all(items):
     return found
 
 
+def fill(size):
+    """So many bytes of memory, piece by piece."""
+    pieces: list[bytearray] = []
+    while sum(len(piece) for piece in pieces) < size:
+        pieces.append(bytearray(10_000_000))
+    return len(pieces)
+
+
+def fill_at_once(size):
+    """So many bytes of memory."""
+    return bytearray(size)
+
+
+def leak(size):
+    """So many bytes of memory that are never given back, and who has them."""
+    LEAKED.append(bytearray(b"x") * size)
+    return os.getpid()
+
+
+LEAKED: list[bytearray] = []
+
 DEEDS = {
+    "fill": fill,
+    "fill at once": fill_at_once,
+    "leak": leak,
     "square": lambda number: number * number,
     "raise": lambda text: fail(ValueError(text)),
     "raise long": lambda length: fail(ValueError("x" * length)),
@@ -136,6 +161,7 @@ DEEDS = {
     "report": report_then,
     "gate": read_gate,
     "say": say,
+    "print lines": lambda count: print("\n".join(["x" * 2 * LONGEST_LINE] * count)),
     "place": lambda _: mark_of_worker().item_at,
     "chunk": do_all,
     "length": len,
@@ -150,4 +176,5 @@ def load_badly():
 
 def die_at_start():
     """A worker that never gets as far as an item."""
+    print("no libfoo.so")
     os._exit(3)

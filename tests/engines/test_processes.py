@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import re
 import select
 import signal
 import subprocess
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fetcher.engines.output import LONGEST_LINE, MOST_LINES
 from fetcher.engines.pool import Limits
 from fetcher.engines.processes import BATCH_ITEMS, Processes
-from fetcher.engines.worker import LONGEST_REASON
+from fetcher.engines.tracebacks import LONGEST_REASON
 from fetcher.errors import JobError, Quarantined, RunStopped
 from tests.engines import deeds, parent_only
 
@@ -25,7 +27,7 @@ PATIENCE_MS = 60_000
 LONG_S = 600.0
 SHORT_S = 1.5
 
-ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child whose GIL is taken")
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux does this")
 
 
 class Pipe:
@@ -143,10 +145,38 @@ async def test_the_record_of_a_chunk_that_fails_is_named(misdeed, reason):
     assert reason in str(failure)
 
 
-async def test_a_record_of_a_chunk_has_as_long_as_an_item():
-    """A chunk takes as long as its records do, as long as it tells of them."""
-    async with Processes(deeds.do, workers=1, limits=Limits(1.0)) as engine:
-        assert await engine.run(("chunk", [("burn", 0.15)] * 10)) == [None] * 10
+LITTLE = 200_000_000
+
+
+@ON_LINUX
+@pytest.mark.parametrize("deed", ["fill", "fill at once"])
+async def test_p04_an_item_that_needs_too_much_memory_costs_itself_only(deed):
+    """The limit is a worker's own: the machine is fine, and the reason says what was too much."""
+    items = [("square", number) for number in range(20)]
+    items.insert(9, (deed, 10_000_000_000))
+    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S, LITTLE)) as engine:
+        found = await outcomes(engine, items)
+    failure = found.pop(9)
+    assert found == [number * number for number in range(20)]
+    assert re.match(r"^the parser needed more than 200 MB of memory \(deeds\.py, line \d+\)$", str(failure))
+    assert "in fill" in failure.trace
+
+
+@ON_LINUX
+async def test_p05_a_parser_that_leaks_is_replaced_before_it_fails():
+    """Every item is done: whoever holds half of what it may makes room for a new worker."""
+    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S, LITTLE)) as engine:
+        pids = await outcomes(engine, [("leak", 2_000_000)] * 300)
+    assert len(set(pids)) >= 6
+    assert all(isinstance(pid, int) for pid in pids)
+
+
+async def test_p05_workers_are_replaced_after_so_many_batches():
+    """Whatever it is that a parser loses, a worker does not live for ever; and every item is done."""
+    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S, batches=3)) as engine:
+        pids = [await engine.run(("pid", None)) for _ in range(12)]
+        assert await outcomes(engine, [("square", 3)] * 200) == [9] * 200
+    assert len(set(pids)) >= 3
 
 
 @settings(max_examples=6)
@@ -174,14 +204,6 @@ def test_every_item_has_exactly_its_own_outcome(items):
             assert outcome == argument * argument
         else:
             assert isinstance(outcome, Quarantined)
-
-
-async def test_items_that_only_together_take_too_long_are_all_done():
-    """The limit holds for an item, never for the company it is in."""
-    async with Processes(deeds.do, workers=1, limits=Limits(1.0)) as engine:
-        await outcomes(engine, [("square", 0)] * 200)
-        found = await outcomes(engine, [("burn", 0.15)] * 17)
-    assert found == [None] * 17
 
 
 async def test_an_item_that_cannot_be_pickled_costs_itself_only():
@@ -228,7 +250,7 @@ async def test_workers_that_die_at_their_start_end_the_run_with_a_clear_error():
     """However many large items wait for them, of which the pool had taken up only some."""
     async with Processes(deeds.do, deeds.die_at_start, workers=2, limits=Limits(LONG_S)) as engine:
         found = await outcomes(engine, [("length", bytes(1_000_000))] * 20)
-    assert {str(error) for error in found} == {"worker processes end as soon as they start; what they said is above"}
+    assert {str(error) for error in found} == {"worker processes end as soon as they start; they said: no libfoo.so"}
     assert {type(error) for error in found} == {RunStopped}
 
 
@@ -325,7 +347,7 @@ async def test_an_engine_that_was_never_used_closes():
 
 
 SCRIPT = """
-import asyncio, os, signal, sys
+import asyncio, logging, os, signal, sys
 from fetcher.engines.pool import Limits
 from fetcher.engines.processes import Processes
 from tests.engines import deeds
@@ -348,12 +370,28 @@ def start(tmp_path, body, **options):
     return subprocess.Popen([sys.executable, script], env=around, text=True, **options)
 
 
-def test_what_a_worker_prints_goes_to_standard_error(tmp_path):
-    """Standard output is ours, and nothing printed is lost when workers are stopped."""
-    program = start(tmp_path, "await engine.run(('say', 'hello'))", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = program.communicate(timeout=120)
-    assert (out, program.returncode) == ("", 0)
-    assert sorted(err.splitlines()) == ["hello by C", "hello by print"]
+def test_what_a_worker_prints_is_in_the_debug_log_and_nowhere_else(tmp_path):
+    """Standard output and error are ours, and nothing printed is lost when workers are stopped."""
+    body = "await engine.run(('say', 'hello\\x1b[2J'))"
+    program = start(tmp_path, body, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert program.communicate(timeout=120) == ("", "")
+    logged = start(tmp_path, f"logging.basicConfig(level=10); {body}", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = logged.communicate(timeout=120)
+    said = [line.partition("a parser printed: ")[2] for line in err.splitlines() if "a parser printed: " in line]
+    assert (out, logged.returncode) == ("", 0)
+    assert sorted(said) == ["hello [2J by C", "hello [2J by print"]
+    assert "parsers printed 2 lines" in err
+
+
+async def test_what_a_worker_prints_is_bounded(caplog):
+    """A parser that prints each record does not fill the disk with the log."""
+    caplog.set_level("DEBUG", "fetcher.workers")
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
+        await engine.run(("print lines", 5 * MOST_LINES))
+        await engine.run(("print lines", 1))
+    assert engine.output.lines == 5 * MOST_LINES + 1
+    assert len(caplog.records) == MOST_LINES + 1
+    assert max(len(record.getMessage()) for record in caplog.records) < LONGEST_LINE + 100
 
 
 def test_workers_start_without_a_standard_error(tmp_path):
