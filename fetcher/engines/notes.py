@@ -12,6 +12,8 @@ NUMBERS = 4
 
 NOBODY = -1
 NO_RECORD = -1
+LOADING = -2
+"""No batch: a worker that is starting."""
 
 
 @dataclass(frozen=True, slots=True)

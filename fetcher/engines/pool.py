@@ -12,9 +12,10 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from fetcher.engines.notes import Notes, Spot
+from fetcher.engines.notes import LOADING, Notes, Spot
 from fetcher.engines.output import Output
 from fetcher.engines.worker import Answers, Birth, Lifetime, prepare, run_batch
+from fetcher.errors import RunStopped
 
 LOOK_EVERY_S = 1.0
 LEAST_LOOK_S = 0.001
@@ -43,11 +44,13 @@ class Hung(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a worker may use: seconds an item (or a record that it tells of), bytes in all (None: any), batches."""
+    """What a worker may use: seconds an item (or a record that it tells of), bytes in all (None: any), batches, seconds
+    for its start."""
 
     timeout_s: float
     memory: int | None = None
     batches: int = 10_000
+    load_s: float = 60.0
 
 
 class _Worker(SpawnProcess):
@@ -140,14 +143,19 @@ class Pool:
     async def _outcome(self, future: "asyncio.Future[Answers]", batch: int) -> Answers:
         """The future's result. A broken pool forgets tasks that it had not handed out yet, so look after it."""
         now = asyncio.get_running_loop().time
-        patience = Patience(self._limits.timeout_s, now())
+        patience, at_start = Patience(self._limits.timeout_s, now()), Patience(self._limits.load_s, now())
         try:
-            while not (await asyncio.wait({future}, timeout=patience.until_look_s))[0]:
+            while not (await asyncio.wait({future}, timeout=min(patience.until_look_s, at_start.until_look_s)))[0]:
                 if not self._pool.active:
                     raise BrokenProcessPool("the pool broke before this batch was handed out")
                 spot = self._notes.spot(batch)
                 if patience.is_over(spot, now()) and spot:
                     raise Hung(spot)
+                if at_start.is_over(None if spot else self._notes.spot(LOADING), now()):
+                    raise RunStopped(
+                        f"a worker process was not ready after {self._limits.load_s:g} s: does the job's function wait "
+                        "for something when its file is loaded?"
+                    )
             return future.result()
         finally:
             future.cancel()  # stops its worker, if one is at it

@@ -24,7 +24,7 @@ from traceback import clear_frames
 from typing import Any, TypeVar
 
 from fetcher.engines.memory import Gauge, limit_memory, size_text
-from fetcher.engines.notes import NO_RECORD, Mark, Notes
+from fetcher.engines.notes import LOADING, NO_RECORD, NOBODY, Mark, Notes
 from fetcher.engines.output import print_to
 from fetcher.engines.tracebacks import described, place_of, trace_of
 from fetcher.errors import Fault, FetcherError, JobError, RunStopped
@@ -124,8 +124,10 @@ def prepare(birth: Birth) -> None:
     faulthandler.enable(sys.stderr)
     die_with_parent()
     tune_garbage_collection()
+    mark.begin(LOADING)
     with suppress(Exception):  # the first batch tries again, and can tell the parent
         loaded(birth.work)
+    mark.begin(NOBODY)
 
 
 def tune_garbage_collection() -> None:

@@ -178,3 +178,8 @@ def die_at_start():
     """A worker that never gets as far as an item."""
     print("no libfoo.so")
     os._exit(3)
+
+
+def load_for_ever():
+    """A worker that waits for something at its start."""
+    hang(None)

@@ -254,6 +254,14 @@ async def test_workers_that_die_at_their_start_end_the_run_with_a_clear_error():
     assert {type(error) for error in found} == {RunStopped}
 
 
+async def test_workers_that_never_come_to_work_end_the_run_with_a_clear_error():
+    """Code that waits for something while it is loaded would keep everybody waiting for ever."""
+    async with Processes(deeds.do, deeds.load_for_ever, workers=2, limits=Limits(LONG_S, load_s=0.5)) as engine:
+        found = await outcomes(engine, [("square", number) for number in range(40)])
+    assert {type(error) for error in found} == {RunStopped}
+    assert str(found[0]).startswith("a worker process was not ready after 0.5 s")
+
+
 async def test_an_idle_worker_may_be_killed():
     """The kernel picks whom it likes when memory is short; the run goes on."""
     async with Processes(deeds.do, workers=2, limits=Limits(LONG_S)) as engine:
