@@ -26,6 +26,7 @@ from fetcher.listing import requests_seen
 from fetcher.model import RowState
 from fetcher.pipeline import run_pipeline
 from fetcher.redaction import redacted
+from fetcher.repros import Repros
 from fetcher.selection import PARSED, RunOptions
 from fetcher.stations import Surroundings
 from fetcher.tally import Tally
@@ -103,6 +104,7 @@ def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Repor
         stopped, number = go(job, options, around, watch)
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
+        Repros(layout.state).prune(ledger)
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
 
 

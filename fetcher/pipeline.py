@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from itertools import islice
 
-from fetcher.asking import fetched_of, looked_at
+from fetcher.asking import fetched_of, looked_at, repro_of
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.skips import record_of, stated_answer
 from fetcher.errands import (
@@ -28,7 +28,7 @@ from fetcher.errands import (
     unread,
     without_network,
 )
-from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, RowError, Stopped
+from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, Quarantined, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
 from fetcher.job.load import LoadedJob
@@ -118,7 +118,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
                 is_known = is_kept and not errand.is_lost  # what was lost and is found has to be told
                 return Step(place, ahead.place, NONE, fetched.attempts, wait_s, is_known)
         stations.owed.add(errand.row.key)
-        parsed = await parsed_of(stations, fetched, errand.row)
+        parsed = await parsed_of(stations, fetched, errand, place)
         if is_in_pages(stations.job):
             check_is_new(parsed, place, seen)
         parsed, next_place = going_on(stations.job, errand.row, place, (fetched, parsed))
@@ -143,22 +143,27 @@ async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
         if not answer:
             return replace(came(errand, Step(FIRST, None, NONE, 0), stations.job), reason=NOT_ASKED)
         response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
-        parsed = await parsed_of(stations, Fetched(response, 0), errand.row)
+        parsed = await parsed_of(stations, Fetched(response, 0), errand, FIRST)
     except RowError as error:
         return failed(errand, error, FIRST, stations.job)
     return came(errand, Step(FIRST, None, parsed, 0), stations.job)
 
 
-async def parsed_of(stations: Stations, fetched: Fetched, row: Row) -> Parsed:
+async def parsed_of(stations: Stations, fetched: Fetched, errand: Errand, place: Place) -> Parsed:
     """The records of an answer, from a worker or from here."""
     response = fetched.response
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return NONE
-    answer = Answer(response.body, dict(row.values), response.header("Content-Type") or "")
+    answer = Answer(response.body, dict(errand.row.values), response.header("Content-Type") or "")
     most = LOOP_BYTES if stations.parsing.is_plain else SHAPED_LOOP_BYTES
-    if stations.parsing.may_take_long or len(response.body) > most:
-        return await stations.engine.run(answer)
-    return parse_item(stations.parsing, answer)
+    try:
+        if stations.parsing.may_take_long or len(response.body) > most:
+            return await stations.engine.run(answer)
+        return parse_item(stations.parsing, answer)
+    except Quarantined as error:
+        if stations.repros:
+            await stations.repros.keep(repro_of(stations, errand, (place, answer), error))
+        raise
 
 
 def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed]) -> tuple[Parsed, Place | None]:

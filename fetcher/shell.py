@@ -56,6 +56,18 @@ def told_errors() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
+@contextmanager
+def without_secrets(secrets: frozenset[str]) -> Iterator[None]:
+    """Take the variables that hold secrets out of the environment: workers inherit it, and run code of others."""
+    held = {name: value for name, value in os.environ.items() if any(secret in value for secret in secrets)}
+    for name in held:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(held)
+
+
 def tell(text: str) -> None:
     """A line on standard error. Where nobody reads on, as behind `| head`, the exit code is what still counts."""
     try:

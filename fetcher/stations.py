@@ -36,6 +36,7 @@ from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
 from fetcher.realms import shared_by
 from fetcher.redaction import redacted
+from fetcher.repros import Repros
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 
@@ -105,6 +106,7 @@ class Stations:
     pause: Callable[[float], Awaitable[bool]]
     tally: Tally
     batches: Batches | None = None
+    repros: Repros | None = None
 
     async def end(self) -> None:
         """Send nothing more, and wait a little for what would be paid for in vain, and for answers that are here."""
@@ -143,12 +145,17 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         policy=policy_of(job),
     )
     await stack.enter_async_context(client)
-    parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate, origins_of(job, around.now())))
+    parsing = annotated_parsing(job, around.now())
     engine = await stack.enter_async_context(engine_of(job.parse, parsing))
     if parsing.function:
         engine.warm_up()
     pause = partial(undisturbed, around.drain)
-    return Stations(job, client, parsing, engine, settle, Owed(), pause, around.tally, batches_of(job, client))
+    repros = None if around.witness else Repros(around.layout.state, job.secrets)
+    return Stations(
+        *(job, client, parsing, engine, settle, Owed(), pause, around.tally),
+        batches=batches_of(job, client),
+        repros=repros,
+    )
 
 
 def engine_of(told: Parse, parsing: Parsing) -> Processes[Answer, Parsed]:
@@ -171,6 +178,11 @@ def parsing_of_job(job: LoadedJob) -> Parsing:
     """How answers of the job become records of its tables."""
     tables = {name: (table, table.key) for name, table in job.write.tables.items()}
     return parsing_of(job.parse, job.write.key, job.fetch.pages, tables)
+
+
+def annotated_parsing(job: LoadedJob, now: float) -> Parsing:
+    """The same, with what the job adds to its records at `now` (epoch seconds)."""
+    return with_annotators(parsing_of_job(job), steps_of(job.annotate, origins_of(job, now)))
 
 
 def with_annotators(parsing: Parsing, steps: tuple[Step, ...]) -> Parsing:
