@@ -104,7 +104,7 @@ async def _repro(job: LoadedJob, key: str) -> tuple[Repro, Reproduced]:
         now = Reproduced(reason=redacted(str(error), job.secrets), trace=redacted(error.trace, job.secrets))
     else:
         now = Reproduced(parsed.records)
-    return found, replace(now, printed=tuple(redacted(line, job.secrets) for line in engine.output.last))
+    return found, replace(now, printed=tuple(redacted(line, job.secrets) for line in engine.printed.last))
 
 
 def requests_of(

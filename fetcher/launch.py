@@ -89,7 +89,7 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
 
 def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Report:
     """Run a job over the rows that there are now."""
-    layout, tally, began = layout_of(job), Tally(), time.monotonic()
+    layout, tally, began, busy = layout_of(job), Tally(), time.monotonic(), time.process_time()
     check_ledger_is_there(layout)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
         parsed_by = parse_fingerprint(job)
@@ -105,6 +105,7 @@ def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Repor
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
         Repros(layout.state).prune(ledger)
+    tally.own_s = time.process_time() - busy
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
 
 

@@ -8,6 +8,7 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
@@ -44,12 +45,6 @@ from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.stations import Stations, Surroundings, open_stations
 from fetcher.tally import Tally
 from fetcher.write.writer import Writer
-
-LOOP_BYTES = 64_000
-"""A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
-
-SHAPED_LOOP_BYTES = 16_000
-"""The same where each record is taken apart, which takes up to four times as long."""
 
 NONE = Parsed(b"", 0, facts=PageFacts())
 SPARE_CARRIERS = 16
@@ -155,11 +150,13 @@ async def parsed_of(stations: Stations, fetched: Fetched, errand: Errand, place:
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return NONE
     answer = Answer(response.body, dict(errand.row.values), response.header("Content-Type") or "")
-    most = LOOP_BYTES if stations.parsing.is_plain else SHAPED_LOOP_BYTES
     try:
-        if stations.parsing.may_take_long or len(response.body) > most:
+        if stations.parsing.may_take_long or not stations.engine.scales.is_light(len(answer.body)):
             return await stations.engine.run(answer)
-        return parse_item(stations.parsing, answer)
+        began = time.thread_time()
+        parsed = parse_item(stations.parsing, answer)
+        stations.engine.scales.worked(len(answer.body), time.thread_time() - began)
+        return parsed
     except Quarantined as error:
         if stations.repros:
             await stations.repros.keep(repro_of(stations, errand, (place, answer), error))

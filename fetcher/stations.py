@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,9 +14,12 @@ from pathlib import Path
 from fetcher.annotate.from_job import steps_of
 from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
-from fetcher.engines.machine import cores, memory_share
+from fetcher.engines.engine import Engine
+from fetcher.engines.machine import cores, memory_share, no_processes
 from fetcher.engines.pool import Limits
 from fetcher.engines.processes import Processes
+from fetcher.engines.scales import PLAIN_S_PER_BYTE, SHAPED_S_PER_BYTE, Scales
+from fetcher.engines.threads import InThread
 from fetcher.errors import RunStopped
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
@@ -39,6 +43,8 @@ from fetcher.redaction import redacted
 from fetcher.repros import Repros
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
+
+logger = logging.getLogger("fetcher")
 
 LONGEST_END_S = 8.0
 """Whoever stops a run waits ten seconds for it; two are left for the last commit."""
@@ -100,7 +106,7 @@ class Stations:
     job: LoadedJob
     client: Client
     parsing: Parsing
-    engine: Processes[Answer, Parsed]
+    engine: Engine[Answer, Parsed]
     settle: Callable[[Outcome], Awaitable[None]]
     owed: Owed
     pause: Callable[[float], Awaitable[bool]]
@@ -147,6 +153,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     await stack.enter_async_context(client)
     parsing = annotated_parsing(job, around.now())
     engine = await stack.enter_async_context(engine_of(job.parse, parsing))
+    stack.callback(lambda: around.tally.worked(engine.workers, engine.busy_s))
     if parsing.function:
         engine.warm_up()
     pause = partial(undisturbed, around.drain)
@@ -158,11 +165,18 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     )
 
 
-def engine_of(told: Parse, parsing: Parsing) -> Processes[Answer, Parsed]:
+def engine_of(told: Parse, parsing: Parsing) -> Engine[Answer, Parsed]:
     """Where answers are parsed."""
-    workers = told.workers or cores()
+    work = partial(parse_item, parsing), partial(load, parsing)
+    scales = Scales(PLAIN_S_PER_BYTE if parsing.is_plain else SHAPED_S_PER_BYTE)
+    workers = cores() if told.workers is None else told.workers
+    if workers and (fault := no_processes()):
+        logger.warning("answers are parsed in a thread, without a limit of memory: %s", fault)
+        workers = 0
+    if not workers:
+        return InThread(*work, timeout_s=told.timeout, scales=scales)
     limits = Limits(told.timeout, told.memory or memory_share(workers))
-    return Processes(partial(parse_item, parsing), partial(load, parsing), workers=workers, limits=limits)
+    return Processes(*work, workers=workers, limits=limits, scales=scales)
 
 
 async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:

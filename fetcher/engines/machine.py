@@ -1,5 +1,6 @@
 """What this machine has: processors and memory, those of its container where it is one."""
 
+import multiprocessing
 import os
 import sys
 from contextlib import suppress
@@ -24,3 +25,12 @@ def memory_share(workers: int, limits: tuple[str, ...] = CGROUP_LIMITS) -> int |
         with suppress(OSError, ValueError):  # there is none, or it says "max"
             memory = min(memory, int(Path(limit).read_text()))
     return max(LEAST_SHARE, int(SHARE_FOR_WORKERS * memory / workers))
+
+
+def no_processes() -> str:
+    """Why this machine has no processes to share work with; nothing where it has. Some sandboxes have no semaphores."""
+    try:
+        multiprocessing.get_context("spawn").RLock()
+    except (ImportError, OSError) as error:
+        return f"this system lets processes share no locks ({error})"
+    return ""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic
 
-from fetcher.engines.output import Output
+from fetcher.engines.output import Output, Printed
 from fetcher.engines.pool import Died, Hung, Limits, Pool, exit_text
+from fetcher.engines.scales import Scales
 from fetcher.engines.tracebacks import described
 from fetcher.engines.worker import Answer, Answers, Done, Item, Raised, Result, Unusable
 from fetcher.errors import JobError, Quarantined, RunStopped
@@ -51,19 +52,23 @@ class Processes(Generic[Item, Result]):
         *,
         workers: int,
         limits: Limits,
+        scales: Scales | None = None,
     ) -> None:
         self._work = pickle.dumps((function, load))
         self._limits = limits
-        self._workers = workers
+        self.workers, self.busy_s = workers, 0.0
+        self.scales, self.printed = scales or Scales(), Printed()
         self._queue: asyncio.Queue[_Job[Result]] = asyncio.Queue(BATCH_ITEMS * workers)
+        self._under_way = 0
+        self._threads_s = 0.0
         self._item_s = BATCH_S  # until the first batch is back, an item is taken to fill one
         self._replacing = asyncio.Lock()
         self._pools_lost = 0
 
     async def __aenter__(self) -> "Processes[Item, Result]":
-        self.output = Output()
+        self._output = Output(self.printed)
         self._pool = self._new_pool()
-        self._tasks = [asyncio.create_task(self._serve()) for _ in range(2 * self._workers)]
+        self._tasks = [asyncio.create_task(self._serve()) for _ in range(2 * self.workers)]
         return self
 
     async def __aexit__(
@@ -76,7 +81,8 @@ class Processes(Generic[Item, Result]):
             self._queue.get_nowait().future.cancel()
             await asyncio.sleep(0)  # whoever waited for a place comes in now, and is sent away too
         await asyncio.to_thread(self._pool.close)
-        self.output.close()
+        self._output.close()
+        self.printed.sum_up()
 
     def warm_up(self) -> None:
         """Start the workers now, so that they are there when the first item comes."""
@@ -93,7 +99,7 @@ class Processes(Generic[Item, Result]):
         return await future
 
     def _new_pool(self) -> Pool:
-        return Pool(self._work, self._workers, self._limits, self.output)
+        return Pool(self._work, self.workers, self._limits, self._output)
 
     async def _serve(self) -> None:
         while True:
@@ -113,7 +119,7 @@ class Processes(Generic[Item, Result]):
 
     def _batch_size(self) -> int:
         worth = max(1, int(BATCH_S / self._item_s))
-        fair = math.ceil((1 + self._queue.qsize()) / self._workers)
+        fair = math.ceil((1 + self._queue.qsize()) / self.workers)
         return max(1, min(BATCH_ITEMS, worth, fair))
 
     async def _settle(self, batch: list[_Job[Result]]) -> None:
@@ -131,20 +137,35 @@ class Processes(Generic[Item, Result]):
                     raise RunStopped(f"worker processes end before they begin: {self._cause(error)}") from error
             else:
                 done, jobs = jobs[: len(came.answers)], jobs[len(came.answers) :]
-                self._item_s = 0.5 * self._item_s + 0.5 * max(came.took_s / len(done), MIN_ITEM_S)
+                self._weigh([len(job.item) for job in done], came)
                 for job, answer in zip(done, came.answers, strict=True):
                     _deliver(job, answer)
 
     async def _run_batch(self, items: list[bytes]) -> Answers:
-        while True:
-            pool = self._pool
-            try:
-                done = await pool.run(items)
-            except (BrokenProcessPool, RuntimeError) as error:
-                await self._replace(pool, error)
-            else:
-                self._pools_lost = 0
-                return done
+        if not self._under_way:
+            self._threads_s = self._pool.threads_s  # what they did while there was nothing to do is no hop's
+        self._under_way += 1
+        try:
+            while True:
+                pool = self._pool
+                try:
+                    done = await pool.run(items)
+                except (BrokenProcessPool, RuntimeError) as error:
+                    await self._replace(pool, error)
+                else:
+                    self._pools_lost = 0
+                    return done
+        finally:
+            self._under_way -= 1
+
+    def _weigh(self, sizes: list[int], came: Answers) -> None:
+        """Learn from a batch what items of these sizes cost."""
+        self.busy_s += came.busy_s
+        self._item_s = 0.5 * self._item_s + 0.5 * max(came.took_s / len(sizes), MIN_ITEM_S)
+        self.scales.worked(sum(sizes), came.busy_s)
+        before, self._threads_s = self._threads_s, self._pool.threads_s
+        if self._threads_s > before:
+            self.scales.hopped(len(sizes), sum(sizes), self._threads_s - before)
 
     async def _replace(self, broken: Pool, error: Exception) -> None:
         async with self._replacing:
@@ -157,8 +178,8 @@ class Processes(Generic[Item, Result]):
             self._pool = self._new_pool()
 
     def _said(self) -> str:
-        self.output.read()
-        return " | ".join([*dict.fromkeys(self.output.last)][-SAID_LINES:]) or "nothing"
+        self._output.read()
+        return " | ".join([*dict.fromkeys(self.printed.last)][-SAID_LINES:]) or "nothing"
 
     def _cause(self, error: Died | Hung) -> str:
         if isinstance(error, Died):

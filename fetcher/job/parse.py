@@ -145,8 +145,9 @@ class Parse(ShapeSection):
         description="Most memory that a worker may use, such as '1 GB'; an answer that needs more is set aside. "
         "Left out: an even share of three quarters of the machine's.",
     )
-    workers: Annotated[int, whole_number(1, 1000)] | None = Field(
-        default=None, description="Processes that parse. Left out: one for each core."
+    workers: Annotated[int, whole_number(0, 1000)] | None = Field(
+        default=None,
+        description="Processes that parse. Left out: one for each core; 0: none, but a thread of the run itself.",
     )
 
     @field_validator("format")

@@ -397,7 +397,7 @@ async def test_what_a_worker_prints_is_bounded(caplog):
     async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         await engine.run(("print lines", 5 * MOST_LINES))
         await engine.run(("print lines", 1))
-    assert engine.output.lines == 5 * MOST_LINES + 1
+    assert engine.printed.lines == 5 * MOST_LINES + 1
     assert len(caplog.records) == MOST_LINES + 1
     assert max(len(record.getMessage()) for record in caplog.records) < LONGEST_LINE + 100
 

@@ -23,6 +23,12 @@ def parse(body, row):
         bytearray(10_000_000_000)
     yield from json.loads(body)["items"]
 """
+PLAIN_PARSER = """\
+import json
+
+def parse(body, row):
+    return json.loads(body)["items"]
+"""
 NOSY_PARSER = """\
 import json, os, subprocess, sys
 from pathlib import Path
@@ -56,7 +62,9 @@ def test_p01_p03_p04_three_bad_answers_of_a_thousand_cost_three_rows(fetcher, ou
     ran = fetcher("run", job)
     assert ran.code == 3, ran.err
     bad = {CRASHING, HANGING, HUGE}
-    assert in_order(output(tmp_path / "out").records()) == [record for record in expected(MANY) if record["day"] not in bad]
+    assert in_order(output(tmp_path / "out").records()) == [
+        record for record in expected(MANY) if record["day"] not in bad
+    ]
     assert states(tmp_path / "out") == {RowState.DONE: MANY - 3, RowState.QUARANTINED: 3}
     failed = map(json.loads, (tmp_path / "out" / "failures.jsonl").read_text().splitlines())
     assert {line["row"]: line["reason"] for line in failed} == {
@@ -77,3 +85,28 @@ def test_p15_no_secret_is_in_a_workers_environment_or_arguments(fetcher, tmp_pat
     assert fetcher("run", job).code == 0
     assert "harmless" in seen.read_text()
     assert CANARY not in seen.read_text()
+
+
+def test_without_processes_a_thread_does_the_work(fetcher, output, tmp_path, feed):
+    """What raises costs its row, and what is printed is not our output."""
+    bad = days(5)[4]
+    text = PLAIN_PARSER.replace("return", f"print(1 / (str(row['date']) != {bad!r})); return")
+    ran = fetcher("run", with_function(make_job(tmp_path, feed.url), text), "--set", "parse.workers=0")
+    assert (ran.code, ran.out) == (3, ""), ran.err
+    assert "1 x quarantined: ZeroDivisionError: division by zero (parser.py, line 4)" in ran.err
+    assert "parsers printed 9 lines" in ran.err
+    assert in_order(output(tmp_path / "out").records()) == [one for one in expected(10) if one["day"] != bad]
+
+
+def test_a_system_whose_processes_share_no_locks_does_the_work_too(fetcher, output, tmp_path, feed, monkeypatch):
+    """As in some sandboxes: no run ends for it, and it says so."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import multiprocessing.context as c\n"
+        "def none(self): raise OSError(38, 'Function not implemented')\n"
+        "c.BaseContext.RLock = none\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ran = fetcher("run", with_function(make_job(tmp_path, feed.url), PLAIN_PARSER))
+    assert ran.code == 0, ran.err
+    assert "answers are parsed in a thread" in ran.err
+    assert in_order(output(tmp_path / "out").records()) == expected(10)
