@@ -183,3 +183,9 @@ def die_at_start():
 def load_for_ever():
     """A worker that waits for something at its start."""
     hang(None)
+
+
+def load_with_threads():
+    """A library that warms up threads of its own when it is imported."""
+    for _ in range(4):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()

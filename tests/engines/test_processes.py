@@ -1,6 +1,7 @@
 """The worker processes: whatever one item does, the others get their answers, and nobody outlives the run."""
 
 import asyncio
+import importlib
 import multiprocessing
 import os
 import re
@@ -260,6 +261,30 @@ async def test_workers_that_never_come_to_work_end_the_run_with_a_clear_error():
         found = await outcomes(engine, [("square", number) for number in range(40)])
     assert {type(error) for error in found} == {RunStopped}
     assert str(found[0]).startswith("a worker process was not ready after 0.5 s")
+
+
+async def test_p12_workers_start_beside_threads_and_with_threads():
+    """Spawned, not forked: no lock is inherited in the hands of a thread that is not there."""
+    stop = threading.Event()
+    others = [threading.Thread(target=keep_printing, args=(stop,)) for _ in range(4)]
+    for thread in others:
+        thread.start()
+    try:
+        async with Processes(deeds.do, deeds.load_with_threads, workers=2, limits=Limits(LONG_S, batches=1)) as engine:
+            pids = [await engine.run(("pid", None)) for _ in range(10)]
+    finally:
+        stop.set()
+        for thread in others:
+            thread.join()
+    assert len(set(pids)) == 10
+
+
+def keep_printing(stop):
+    """Hold the lock of a stream, and that of an import, again and again."""
+    with Path(os.devnull).open("w") as nowhere:
+        while not stop.wait(0.001):
+            print("busy", file=nowhere)
+            importlib.invalidate_caches()
 
 
 async def test_an_idle_worker_may_be_killed():

@@ -29,6 +29,15 @@ import json
 def parse(body, row):
     return json.loads(body)["items"]
 """
+WHEREABOUTS = """\
+import json, multiprocessing, threading
+
+def parse(body, row):
+    with open("{file}", "a") as file:
+        is_worker = multiprocessing.parent_process() is not None
+        file.write(("a worker" if is_worker else threading.current_thread().name) + "\\n")
+    return json.loads(body)["items"]
+"""
 NOSY_PARSER = """\
 import json, os, subprocess, sys
 from pathlib import Path
@@ -85,6 +94,14 @@ def test_p15_no_secret_is_in_a_workers_environment_or_arguments(fetcher, tmp_pat
     assert fetcher("run", job).code == 0
     assert "harmless" in seen.read_text()
     assert CANARY not in seen.read_text()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_p14_no_code_of_the_job_runs_where_requests_are_made(fetcher, tmp_path, feed, workers):
+    """However small an answer is: nothing that it does can hold the loop up."""
+    job = with_function(make_job(tmp_path, feed.url, 2), WHEREABOUTS.format(file=tmp_path / "where"))
+    assert fetcher("run", job, "--set", f"parse.workers={workers}").code == 0
+    assert set((tmp_path / "where").read_text().splitlines()) == {"fetcher-parser" if workers == 0 else "a worker"}
 
 
 def test_without_processes_a_thread_does_the_work(fetcher, output, tmp_path, feed):
