@@ -44,6 +44,14 @@ def test_p13_time_during_which_everybody_was_stopped_does_not_count():
     assert patience.is_over(spot(0.0), 631.0)
 
 
+def test_time_that_one_was_stopped_is_not_given_to_the_next():
+    """It was the other's."""
+    patience = Patience(5.0, now=0.0)
+    assert not patience.is_over(spot(0.0), 600.0)
+    assert not any(patience.is_over(spot(600.0, item=1), second) for second in range(601, 605))
+    assert patience.is_over(spot(600.0, item=1), 605.0)
+
+
 def test_whoever_hangs_is_stopped_although_the_parent_is_always_late():
     """On a machine that is too busy to look in time, it takes longer, and not for ever."""
     patience = Patience(30.0, now=0.0)
