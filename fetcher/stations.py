@@ -16,7 +16,7 @@ from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
 from fetcher.engines.engine import Engine
 from fetcher.engines.machine import cores, memory_share, no_processes
-from fetcher.engines.pool import Limits
+from fetcher.engines.patience import Limits
 from fetcher.engines.processes import Processes
 from fetcher.engines.scales import PLAIN_S_PER_BYTE, SHAPED_S_PER_BYTE, Scales
 from fetcher.engines.threads import InThread

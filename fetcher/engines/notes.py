@@ -4,11 +4,13 @@ They lie in memory that both share: a worker that is gone can say nothing more.
 """
 
 import multiprocessing
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-NUMBERS = 4
-"""A note is four numbers: the batch, the item of it, the record of that, and since when (monotonic seconds)."""
+NUMBERS = 5
+"""A note is five numbers: batch, item of it, record of that, since when (monotonic seconds), and whose it is (pid)."""
 
 NOBODY = -1
 NO_RECORD = -1
@@ -23,6 +25,16 @@ class Spot:
     item: int
     record: int
     since: float
+    pid: int
+
+    @property
+    def is_left(self) -> bool:
+        """Whether that worker is no more."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
 
 class Mark:
@@ -33,6 +45,7 @@ class Mark:
 
     def __init__(self, notes: "Notes", place: int) -> None:
         self._numbers, self._first = notes.numbers, place * NUMBERS
+        self._numbers[self._first + 4] = os.getpid()
 
     def begin(self, batch: int) -> None:
         """At the first item of a batch."""
@@ -71,8 +84,14 @@ class Notes:
 
     def spot(self, batch: int) -> Spot | None:
         """What its worker is at of a batch; None where none has begun it."""
+        return next(self._spots(batch), None)
+
+    def at_start(self) -> Spot | None:
+        """A worker that is starting. One that died meanwhile has left such a note, too, and is none."""
+        return next((spot for spot in self._spots(LOADING) if not spot.is_left), None)
+
+    def _spots(self, batch: int) -> Iterator[Spot]:
         for first in range(0, self._places * NUMBERS, NUMBERS):
             if self.numbers[first] == batch:
-                item, record, since = self.numbers[first + 1 : first + NUMBERS]
-                return Spot(int(item), int(record), since)
-        return None
+                item, record, since, pid = self.numbers[first + 1 : first + NUMBERS]
+                yield Spot(int(item), int(record), since, int(pid))

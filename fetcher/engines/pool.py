@@ -7,53 +7,20 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from itertools import count
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from fetcher.engines.notes import LOADING, Notes, Spot
+from fetcher.engines.notes import Notes
 from fetcher.engines.output import Output
+from fetcher.engines.patience import Died, Limits, Seen, Watch
 from fetcher.engines.worker import Answers, Birth, Lifetime, prepare, run_batch
-from fetcher.errors import RunStopped
-
-LOOK_EVERY_S = 1.0
-LEAST_LOOK_S = 0.001
-LATE_S = 1.0
-"""Who looks so much later than it meant to was stopped, or had no processor; so had its workers, probably."""
 
 PLACES = 8
 """Notes a worker: what one has left can be read until so many others have come and gone."""
-
-
-class Died(Exception):
-    """A worker died in the middle of a batch: at which spot, if it had begun, and with which exit code."""
-
-    def __init__(self, spot: Spot | None, code: int) -> None:
-        self.spot, self.code = spot, code
-        super().__init__(spot, code)
-
-
-class Hung(Exception):
-    """An item had its time, and its worker is being stopped."""
-
-    def __init__(self, spot: Spot) -> None:
-        self.spot = spot
-        super().__init__(spot)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a worker may use: seconds an item (or a record that it tells of), bytes in all (None: any), batches, seconds
-    for its start."""
-
-    timeout_s: float
-    memory: int | None = None
-    batches: int = 10_000
-    load_s: float = 60.0
 
 
 class _Worker(SpawnProcess):
@@ -146,59 +113,32 @@ class Pool:
         self.warm_up()
         batch = next(self._batches)
         scheduled = self._pool.schedule(run_batch, (self._work, items, batch))
+        future = asyncio.wrap_future(scheduled)
         try:
-            return await self._outcome(asyncio.wrap_future(scheduled), batch)
+            await self._until_done(future, batch, scheduled)
+            return future.result()
         except ProcessExpired as error:
             raise Died(self._notes.spot(batch), error.exitcode) from error
-
-    async def _outcome(self, future: "asyncio.Future[Answers]", batch: int) -> Answers:
-        """The future's result. A broken pool forgets tasks that it had not handed out yet, so look after it."""
-        now = asyncio.get_running_loop().time
-        patience, at_start = Patience(self._limits.timeout_s, now()), Patience(self._limits.load_s, now())
-        try:
-            while not (await asyncio.wait({future}, timeout=min(patience.until_look_s, at_start.until_look_s)))[0]:
-                if not self._pool.active:
-                    raise BrokenProcessPool("the pool broke before this batch was handed out")
-                spot = self._notes.spot(batch)
-                if patience.is_over(spot, now()) and spot:
-                    raise Hung(spot)
-                if at_start.is_over(None if spot else self._notes.spot(LOADING), now()):
-                    raise RunStopped(
-                        f"a worker process was not ready after {self._limits.load_s:g} s: does the job's function wait "
-                        "for something when its file is loaded?"
-                    )
-            return future.result()
         finally:
             future.cancel()  # stops its worker, if one is at it
+
+    async def _until_done(
+        self, future: "asyncio.Future[Answers]", batch: int, scheduled: "ProcessFuture[Answers]"
+    ) -> None:
+        """Wait for a batch, and look after it: a broken pool forgets those that it had not handed out yet."""
+        now = asyncio.get_running_loop().time
+        watch = Watch(self._limits, now())
+        while not (await asyncio.wait({future}, timeout=watch.until_look_s))[0]:
+            if not self._pool.active:
+                raise BrokenProcessPool("the pool broke before this batch was handed out")
+            seen = Seen(self._notes.spot(batch), scheduled.running(), self._notes.at_start())
+            watch.look(seen, now())
 
     def close(self) -> None:
         """End all workers; blocks until they are gone."""
         self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
         self._lineage.end()
         self._pool.join()
-
-
-class Patience:
-    """Whether an item has had its time. What passes while this process itself is stopped does not count."""
-
-    def __init__(self, timeout_s: float, now: float) -> None:
-        self._timeout_s = timeout_s
-        self._since, self._stopped_s = now, 0.0
-        self._look_in(min(LOOK_EVERY_S, timeout_s), now)
-
-    def is_over(self, spot: Spot | None, now: float) -> bool:
-        """Whether it is over at `now`; if not, look again in `until_look_s`. None is an item that has not begun."""
-        late_s, since = now - self._look_at, spot.since if spot else now
-        if since != self._since:
-            self._since, self._stopped_s = since, 0.0
-        if late_s > LATE_S:
-            self._stopped_s += late_s
-        left_s = self._timeout_s - (now - since - self._stopped_s)
-        self._look_in(min(LOOK_EVERY_S, max(left_s, LEAST_LOOK_S)), now)
-        return left_s <= 0
-
-    def _look_in(self, seconds: float, now: float) -> None:
-        self.until_look_s, self._look_at = seconds, now + seconds
 
 
 def _thread_s(thread: threading.Thread) -> float:

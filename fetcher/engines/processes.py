@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Generic
 
 from fetcher.engines.output import Output, Printed
-from fetcher.engines.pool import Died, Hung, Limits, Pool, exit_text
+from fetcher.engines.patience import Died, Hung, Limits
+from fetcher.engines.pool import Pool, exit_text
 from fetcher.engines.scales import Scales
 from fetcher.engines.tracebacks import described
 from fetcher.engines.worker import Answer, Answers, Done, Item, Raised, Result, Unusable

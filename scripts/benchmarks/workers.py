@@ -20,7 +20,7 @@ import time
 from itertools import pairwise
 
 from fetcher.engines.machine import memory_share
-from fetcher.engines.pool import Limits
+from fetcher.engines.patience import Limits
 from fetcher.engines.processes import Processes
 from fetcher.errors import Quarantined
 

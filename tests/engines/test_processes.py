@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fetcher.engines.output import LONGEST_LINE, MOST_LINES
-from fetcher.engines.pool import Limits
+from fetcher.engines.patience import Limits
 from fetcher.engines.processes import BATCH_ITEMS, Processes
 from fetcher.engines.tracebacks import LONGEST_REASON
 from fetcher.errors import JobError, Quarantined, RunStopped
@@ -297,6 +297,20 @@ async def test_an_idle_worker_may_be_killed():
             assert await outcomes(engine, [("square", 3)] * 4) == [9] * 4
 
 
+async def test_an_item_that_the_pool_has_forgotten_is_done_again(pipes):
+    """As when its worker is stopped for another one: whoever waits does not wait for ever."""
+    report, gate = pipes
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
+        asked = asyncio.create_task(engine.run(("report", (report.path, ("gate", gate.path)))))
+        pid = int(await asyncio.to_thread(report.read))
+        worker = engine._pool._pool._pool_manager.worker_manager.workers.pop(pid)
+        worker.kill()
+        worker.join()
+        await asyncio.to_thread(report.read)
+        gate.write()
+        assert await asked == "go\n"
+
+
 async def test_an_item_whose_worker_was_told_to_end_is_done_again(pipes):
     """SIGTERM to the whole service is nobody's fault: no row is settled as quarantined for it."""
     report, gate = pipes
@@ -381,7 +395,7 @@ async def test_an_engine_that_was_never_used_closes():
 
 SCRIPT = """
 import asyncio, logging, os, signal, sys
-from fetcher.engines.pool import Limits
+from fetcher.engines.patience import Limits
 from fetcher.engines.processes import Processes
 from tests.engines import deeds
 

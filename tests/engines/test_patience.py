@@ -1,17 +1,23 @@
 """How long an item is waited for."""
 
+import os
+import subprocess
+import sys
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.engines.notes import Mark, Notes, Spot
-from fetcher.engines.pool import LATE_S, LOOK_EVERY_S, Patience
+from fetcher.engines.notes import LOADING, Mark, Notes, Spot
+from fetcher.engines.patience import LATE_S, LOOK_EVERY_S, Died, Limits, Patience, Seen, Watch
+from fetcher.errors import RunStopped
 
 SOON = st.floats(0.001, LATE_S)
 
 
 def spot(since, item=0, record=-1):
     """What a worker is at, and since when."""
-    return Spot(item, record, since)
+    return Spot(item, record, since, pid=0)
 
 
 @given(st.floats(0.01, 100.0), st.lists(SOON, max_size=50))
@@ -84,3 +90,47 @@ def test_a_note_says_where_its_worker_is():
     assert mark.record_at == -1
     mark.begin(8)
     assert notes.spot(7) is None
+
+
+def test_a_batch_whose_worker_is_gone_is_given_up_at_the_second_look():
+    """The pool has until then to say how the worker ended."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    watch, seen = Watch(Limits(60.0), 0.0), Seen(Spot(0, -1, 0.0, gone.pid), is_taken=True)
+    watch.look(seen, 1.0)
+    with pytest.raises(Died):
+        watch.look(seen, 2.0)
+
+
+def test_a_batch_that_was_taken_up_and_never_begun_is_given_up():
+    """By then any worker has begun; before, and while none has taken it, it is waited for."""
+    watch = Watch(Limits(60.0, load_s=10.0), 0.0)
+    for second in range(1, 100):
+        watch.look(Seen(None), second)
+    for second in range(100, 111):
+        watch.look(Seen(None, is_taken=True), second)
+    with pytest.raises(Died):
+        watch.look(Seen(None, is_taken=True), 111.0)
+
+
+def test_a_worker_that_is_never_ready_ends_the_run():
+    """Whoever has begun is no reason for that, however long the others take."""
+    watch, at_start = Watch(Limits(600.0, load_s=10.0), 0.0), Spot(0, -1, 0.0, 1)
+    for second in range(1, 30):
+        watch.look(Seen(Spot(0, -1, 0.0, os.getpid()), is_taken=True, at_start=at_start), second)
+    for second in range(30, 32):
+        with pytest.raises(RunStopped, match="not ready after 10 s"):
+            watch.look(Seen(None, at_start=at_start), second)
+
+
+def test_a_worker_that_died_at_its_start_is_waited_for_by_nobody():
+    """Its note is still there."""
+    notes = Notes(2)
+    Mark(notes, 0).begin(LOADING)
+    assert notes.at_start()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    notes.numbers[4] = gone.pid
+    assert notes.at_start() is None
+    Mark(notes, 1).begin(LOADING)
+    assert notes.at_start()
