@@ -174,13 +174,14 @@ class Processes(Generic[Item, Result]):
                 return
             self._pools_lost += 1
             if self._pools_lost >= MOST_POOLS_LOST:
-                raise RunStopped(f"worker processes end as soon as they start; they said: {self._said()}") from error
+                raise RunStopped(f"worker processes end as soon as they start; {self._said()}") from error
             await asyncio.to_thread(broken.close)
             self._pool = self._new_pool()
 
     def _said(self) -> str:
         self._output.read()
-        return " | ".join([*dict.fromkeys(self.printed.last)][-SAID_LINES:]) or "nothing"
+        said = " | ".join([*dict.fromkeys(self.printed.last)][-SAID_LINES:])
+        return f"they said: {said}" if said else "what they said is above"  # before they knew where to print
 
     def _cause(self, error: Died | Hung) -> str:
         if isinstance(error, Died):
