@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -71,6 +70,8 @@ def from_text(text: str) -> Repro:
 
 def versions() -> dict[str, str]:
     """Of Python, and of the packages that parsing may go through."""
+    from importlib import metadata  # it is slow to import, and most runs have no failure
+
     found = {"python": platform.python_version(), "system": platform.platform()}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
