@@ -6,10 +6,14 @@ from dataclasses import replace
 from fetcher.compose.pages import FIRST, Place
 from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
 from fetcher.errands import SENT, Errand
+from fetcher.errors import Quarantined
 from fetcher.fetch.sources import Fetched
+from fetcher.job.fingerprints import parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.model import Request, RowState
+from fetcher.parse.records import Answer
 from fetcher.polling import STATUS, look
+from fetcher.repros import MOST_BODY, Repro, values_kept, versions
 from fetcher.stations import Stations
 
 
@@ -58,3 +62,22 @@ def intent_of(
         await stations.settle(sent)
 
     return record
+
+
+def repro_of(stations: Stations, errand: Errand, came: tuple[Place, Answer], error: Quarantined) -> Repro:
+    """What it takes to parse an answer again that came for a place. One that the cache keeps is not copied."""
+    job, (place, answer) = stations.job, came
+    is_kept = job.asks and job.fetch.cache.keep not in {"none", "http"}
+    asked = (looked_at if place.phase else request_of)(job, errand, place) if is_kept else None
+    return Repro(
+        errand.row.key,
+        str(error),
+        error.trace,
+        stations.client.now(),
+        values_kept(answer.values),
+        answer.content_type,
+        request_key=asked.key if asked else "",
+        body=answer.body if not is_kept and len(answer.body) <= MOST_BODY else None,
+        parse_part=parse_fingerprint(job),
+        versions=versions(),
+    )

@@ -8,23 +8,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from os import cpu_count
 from types import TracebackType
 
 import msgspec
 
 from fetcher.annotate.from_job import steps_of
 from fetcher.compose.pages import FIRST
-from fetcher.engines.processes import Processes
+from fetcher.compose.skips import record_of
+from fetcher.engines.engine import Engine
+from fetcher.engines.scales import Scales
 from fetcher.errands import Errand, Step, came, errand_of, unread
 from fetcher.errands import failed as failed_outcome
 from fetcher.errors import Quarantined
-from fetcher.job.fingerprints import origins_of
+from fetcher.job.fingerprints import origins_of, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.labelling import Labelled, Labelling, label, load
 from fetcher.model import DoneRows, Outcome, Row
 from fetcher.parse.records import Parsed
+from fetcher.repros import Repro, Repros, values_kept, versions
 from fetcher.selection import Verdict
+from fetcher.stations import Surroundings, engine_for
 
 KINDS = ("rules", "function", "lookup")
 """Annotators that ask nobody."""
@@ -53,23 +56,21 @@ class Chunk:
 
 
 class Labeller:
-    """`async with Labeller(job, now)` (epoch seconds); then `outcomes` of any number of chunks at once. `rows` is how
-    many the next one is to have."""
+    """`async with Labeller(job, around)`; then `outcomes` of any number of chunks at once. `rows` is how many the next
+    one is to have."""
 
-    def __init__(self, job: LoadedJob, now: float) -> None:
+    def __init__(self, job: LoadedJob, around: Surroundings) -> None:
         self._job = job
-        self._labelling = Labelling(steps_of(job.annotate, origins_of(job, now)), job.write.key)
+        self._around = around
+        self._labelling = Labelling(steps_of(job.annotate, origins_of(job, around.now())), job.write.key)
+        self._repros = Repros(around.layout.state, job.secrets)
         self._is_first = True
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
 
     async def __aenter__(self) -> "Labeller":
-        here = 0 if self._labelling.is_heavy else 1  # a processor reads the table meanwhile
-        self._engine: Processes[bytes, Labelled] = Processes(
-            partial(label, self._labelling),
-            partial(load, self._labelling),
-            workers=self._job.parse.workers or max(1, (cpu_count() or 1) - here),
-            timeout_s=self._job.parse.timeout,
-        )
+        work = partial(label, self._labelling), partial(load, self._labelling)
+        spared = 0 if self._labelling.is_heavy else 1  # a processor reads the table meanwhile
+        self._engine: Engine[bytes, Labelled] = engine_for(self._job.parse, work, Scales(), spared)
         await self._engine.__aenter__()
         return self
 
@@ -77,6 +78,7 @@ class Labeller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._engine.__aexit__(kind, error, trace)
+        self._around.tally.worked(self._engine.workers, self._engine.busy_s)
 
     async def outcomes(self, chunk: Chunk) -> list[Outcome | DoneRows]:
         """How its rows end, in their order. Raises `JobError`, `RunStopped`."""
@@ -85,12 +87,15 @@ class Labeller:
         if labelled.failed:
             sent = [place for place in range(len(chunk.rows)) if place not in failed]
             failed |= {sent[at]: why for at, why in labelled.failed.items()}
+            for at, why in labelled.failed.items():
+                await self._repros.keep(self._repro_of(chunk.rows[sent[at]], why))
         if not (failed or chunk.errands or labelled.record_keys):
             return [done_rows(chunk.rows, labelled.lines, labelled.digests)]
         return list(self._one_by_one(chunk, labelled, failed))
 
     async def _labelled(self, lines: bytes) -> Labelled:
-        """A worker's answer. Where it was lost to one of the records, that one is found by halves."""
+        """A worker's answer. Where it was lost to one of the records, and the worker left no word of which, that one
+        is found by halves."""
         is_first, self._is_first = self._is_first, False
         if not lines:
             return Labelled()
@@ -103,6 +108,9 @@ class Labeller:
                 each = lines.splitlines(keepends=True)
                 if len(each) == 1:
                     return Labelled(failed={0: str(error)})
+                if error.record >= 0:
+                    rest = await self._labelled(b"".join([*each[: error.record], *each[error.record + 1 :]]))
+                    return rest.without(error.record, str(error))
                 half = len(each) // 2
                 first, second = [await self._labelled(b"".join(part)) for part in (each[:half], each[half:])]
                 return first.followed_by(second, half)
@@ -137,6 +145,14 @@ class Labeller:
                     key = labelled.record_keys[KEY_BYTES * at : KEY_BYTES * (at + 1)]
                     yield came(errand, Step(FIRST, None, Parsed(lines[at], 1, key), 0), self._job)
                     at += 1
+
+    def _repro_of(self, row: Row, why: str) -> Repro:
+        return Repro(
+            *(row.key, why, "", self._around.now(), values_kept(row.values), "application/json"),
+            body=record_of(row),
+            parse_part=parse_fingerprint(self._job),
+            versions=versions(),
+        )
 
     def _failed(self, errand: Errand, why: str) -> Outcome:
         return failed_outcome(errand, Quarantined(why), FIRST, self._job)

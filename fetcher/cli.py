@@ -13,7 +13,7 @@ from fetcher.commands.drafting import init
 from fetcher.commands.exporting import export
 from fetcher.commands.failing import failures
 from fetcher.commands.trying import check, preview, test
-from fetcher.shell import JOB, SET, loaded, seconds, tell, told_errors
+from fetcher.shell import JOB, SET, loaded, seconds, tell, told_errors, without_secrets
 
 if TYPE_CHECKING:
     from fetcher.job.load import LoadedJob
@@ -230,7 +230,7 @@ def run_shown(job: "LoadedJob", options: "RunOptions") -> int:
     for handler in logging.getLogger().handlers:
         handler.addFilter(RedactingFilter(job.secrets))
     own_process()
-    with told_errors():
+    with told_errors(), without_secrets(job.secrets):
         report = run_job(job, options, watch(job.name, is_terminal()))
         if report.parent:
             tell(summary(report.parent))

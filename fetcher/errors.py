@@ -101,7 +101,15 @@ class NotKept(RowError):
 
 
 class Quarantined(RowError):
-    """The answer could not be parsed, or its parser died or hung; it is set aside."""
+    """The answer could not be parsed, or its parser died or hung; it is set aside.
+
+    `trace` is the parser's traceback, where it raised. `record` is the number of the record that the parser said it was
+    at, where it works through many and says so; else -1.
+    """
+
+    def __init__(self, message: str, trace: str = "", record: int = -1) -> None:
+        self.trace, self.record = trace, record
+        super().__init__(message)
 
 
 class RunStopped(FetcherError):

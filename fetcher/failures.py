@@ -6,21 +6,26 @@ Whoever decides holds the job's folder, so no run goes on meanwhile.
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 
 from fetcher.check import plain_line, request_text
 from fetcher.compose.pages import place_of
 from fetcher.compose.request import compose
 from fetcher.errands import told_line
-from fetcher.errors import Refused
+from fetcher.errors import NotKept, Quarantined, Refused
 from fetcher.fetch.cache import Cache
 from fetcher.generation import drop
+from fetcher.job.fingerprints import parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.launch import held, layout_of
 from fetcher.ledger import Ledger, LedgerView
 from fetcher.listing import rows_of
 from fetcher.model import Failure, Request, Response, Row, RowState
-from fetcher.progress import local_time
+from fetcher.parse.records import Answer
+from fetcher.progress import counted, local_time
 from fetcher.redaction import redacted
+from fetcher.repros import Repro, Repros, values_of, versions
+from fetcher.stations import annotated_parsing, engine_of
 from fetcher.status import view
 from fetcher.tabular.lines import content_of
 
@@ -44,7 +49,9 @@ def restated(job: LoadedJob, state: RowState, keys: Sequence[str] | None) -> int
     layout = layout_of(job)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
         drop(layout)
-        return ledger.restate(state, keys)
+        count = ledger.restate(state, keys)
+        Repros(layout.state).prune(ledger)
+        return count
 
 
 def shown(job: LoadedJob, keys: Sequence[str], now: float) -> list[str]:
@@ -56,6 +63,48 @@ def shown(job: LoadedJob, keys: Sequence[str], now: float) -> list[str]:
         failures = {failure.key: failure for failure in ledger.failures() if not keys or failure.key in keys}
         asked = dict(requests_of(job, ledger, failures, now))
     return asyncio.run(_shown(job, list(failures.values()), asked))
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """What became of a record that was set aside, done again by the job as it is now: how many records it is, or why it
+    still fails, with the traceback and what the parser printed."""
+
+    records: int = 0
+    reason: str = ""
+    trace: str = ""
+    printed: tuple[str, ...] = ()
+
+
+def repro(job: LoadedJob, key: str) -> tuple[Repro, Reproduced]:
+    """Parse the answer of a failed row again, in a worker of its own with the job's limits; settles nothing.
+
+    Raises `NotKept` where no answer is kept that it could be done with.
+    """
+    return asyncio.run(_repro(job, key))
+
+
+async def _repro(job: LoadedJob, key: str) -> tuple[Repro, Reproduced]:
+    state = layout_of(job).state
+    found = Repros(state).of(key)
+    if found is None:
+        raise NotKept(f"{key}: nothing is kept to parse again; `fetcher failures list` names the rows that failed")
+    body = found.body
+    if found.request_key and (state / "cache.sqlite").is_file():
+        async with Cache(state / "cache.sqlite") as cache:
+            kept = cache.find(found.request_key, float("-inf"))
+            body = kept.body if kept else None
+    if body is None:
+        raise NotKept(f"{key}: its answer is not kept any more; `fetcher failures retry` has it asked for again")
+    engine = engine_of(job.parse.model_copy(update={"workers": 1}), annotated_parsing(job, found.at))
+    try:
+        async with engine:
+            parsed = await engine.run(Answer(body, values_of(found), found.content_type))
+    except Quarantined as error:
+        now = Reproduced(reason=redacted(str(error), job.secrets), trace=redacted(error.trace, job.secrets))
+    else:
+        now = Reproduced(parsed.records)
+    return found, replace(now, printed=tuple(redacted(line, job.secrets) for line in engine.printed.last))
 
 
 def requests_of(
@@ -109,3 +158,25 @@ def failure_lines(job: LoadedJob, failure: Failure, asked: Request | str, kept: 
         kind = kept.header("Content-Type") or "no content type"
         yield f"  answer   {kept.status} {plain_line(kind)}, {len(kept.body):,} bytes, {local_time(kept.fetched_at)}"
         yield f"           {plain_line(told)}"
+
+
+def reproduced_lines(job: LoadedJob, before: Repro, now: Reproduced) -> Iterator[str]:
+    """How it failed in the run, and what it does now."""
+    yield f"{before.row_key}: set aside {local_time(before.at)}: {plain_line(before.reason)}"
+    changed = [
+        f"{name} {version} then, {present.get(name, 'none')} now"
+        for present in [versions()]
+        for name, version in before.versions.items()
+        if present.get(name) != version
+    ]
+    if before.parse_part != parse_fingerprint(job):
+        changed.insert(0, "the job's parse part")
+    if changed:
+        yield f"  changed since: {', '.join(changed)}"
+    yield from (f"  printed: {line}" for line in now.printed)
+    if now.reason:
+        yield f"  it still fails: {plain_line(now.reason)}"
+        yield from (f"  {line}" for line in now.trace.splitlines())
+        return
+    ahead = "run --reparse" if before.request_key else "failures retry"
+    yield f"  it works now: {counted(now.records, 'record')}; `fetcher {ahead}` takes the row up again"

@@ -5,7 +5,7 @@ Each stands for itself: one that an annotator cannot take, or that is no JSON, c
 
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -55,6 +55,11 @@ class Labelled:
         return Labelled(
             self.lines + other.lines, self.digests + other.digests, keys, failed, self.took_s + other.took_s
         )
+
+    def without(self, place: int, why: str) -> "Labelled":
+        """What came of the others, where one more record failed at that place."""
+        failed = {other + (other >= place): told for other, told in self.failed.items()}
+        return replace(self, failed=failed | {place: why})
 
 
 def label(labelling: Labelling, lines: bytes) -> Labelled:

@@ -26,6 +26,7 @@ from fetcher.listing import requests_seen
 from fetcher.model import RowState
 from fetcher.pipeline import run_pipeline
 from fetcher.redaction import redacted
+from fetcher.repros import Repros
 from fetcher.selection import PARSED, RunOptions
 from fetcher.stations import Surroundings
 from fetcher.tally import Tally
@@ -88,7 +89,7 @@ def run(job: LoadedJob, options: RunOptions | None = None, watch: Watch | None =
 
 def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Report:
     """Run a job over the rows that there are now."""
-    layout, tally, began = layout_of(job), Tally(), time.monotonic()
+    layout, tally, began, busy = layout_of(job), Tally(), time.monotonic(), time.process_time()
     check_ledger_is_there(layout)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
         parsed_by = parse_fingerprint(job)
@@ -103,6 +104,8 @@ def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Repor
         stopped, number = go(job, options, around, watch)
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
+        Repros(layout.state).prune(ledger)
+    tally.own_s = time.process_time() - busy
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
 
 

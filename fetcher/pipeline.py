@@ -8,11 +8,12 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
-from fetcher.asking import fetched_of, looked_at
+from fetcher.asking import fetched_of, looked_at, repro_of
 from fetcher.chunks import Chunk, Labeller, is_in_chunks
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.skips import record_of, stated_answer
@@ -26,7 +27,7 @@ from fetcher.errands import (
     failed,
     unread,
 )
-from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, RowError, Stopped
+from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, Quarantined, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
 from fetcher.incoming import asked_chunks, chunks_of, count_left, errands_of
@@ -41,12 +42,6 @@ from fetcher.read.tables import Reading
 from fetcher.selection import RunOptions
 from fetcher.stations import Stations, Surroundings, open_stations
 from fetcher.write.writer import Writer
-
-LOOP_BYTES = 64_000
-"""A smaller body is parsed in the loop, if no code of the job's own is involved: the hop to a worker costs more."""
-
-SHAPED_LOOP_BYTES = 16_000
-"""The same where each record is taken apart, which takes up to four times as long."""
 
 NONE = Parsed(b"", 0, facts=PageFacts())
 SPARE_CARRIERS = 16
@@ -116,7 +111,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
                 is_known = is_kept and not errand.is_lost  # what was lost and is found has to be told
                 return Step(place, ahead.place, NONE, fetched.attempts, wait_s, is_known)
         stations.owed.add(errand.row.key)
-        parsed = await parsed_of(stations, fetched, errand.row)
+        parsed = await parsed_of(stations, fetched, errand, place)
         if is_in_pages(stations.job):
             check_is_new(parsed, place, seen)
         parsed, next_place = going_on(stations.job, errand.row, place, (fetched, parsed))
@@ -141,22 +136,29 @@ async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
         if not answer:
             return replace(came(errand, Step(FIRST, None, NONE, 0), stations.job), reason=NOT_ASKED)
         response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
-        parsed = await parsed_of(stations, Fetched(response, 0), errand.row)
+        parsed = await parsed_of(stations, Fetched(response, 0), errand, FIRST)
     except RowError as error:
         return failed(errand, error, FIRST, stations.job)
     return came(errand, Step(FIRST, None, parsed, 0), stations.job)
 
 
-async def parsed_of(stations: Stations, fetched: Fetched, row: Row) -> Parsed:
+async def parsed_of(stations: Stations, fetched: Fetched, errand: Errand, place: Place) -> Parsed:
     """The records of an answer, from a worker or from here."""
     response = fetched.response
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return NONE
-    answer = Answer(response.body, dict(row.values), response.header("Content-Type") or "")
-    most = LOOP_BYTES if stations.parsing.is_plain else SHAPED_LOOP_BYTES
-    if stations.parsing.may_take_long or len(response.body) > most:
-        return await stations.engine.run(answer)
-    return parse_item(stations.parsing, answer)
+    answer = Answer(response.body, dict(errand.row.values), response.header("Content-Type") or "")
+    try:
+        if stations.parsing.may_take_long or not stations.engine.scales.is_light(len(answer.body)):
+            return await stations.engine.run(answer)
+        began = time.thread_time()
+        parsed = parse_item(stations.parsing, answer)
+        stations.engine.scales.worked(len(answer.body), time.thread_time() - began)
+        return parsed
+    except Quarantined as error:
+        if stations.repros:
+            await stations.repros.keep(repro_of(stations, errand, (place, answer), error))
+        raise
 
 
 def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed]) -> tuple[Parsed, Place | None]:
@@ -215,7 +217,7 @@ async def opened(
     reading = Reading(is_file=bool(job.read.table or job.read.records))
     rows = rows_of(job, around.ledger, around.now(), reading)
     if is_in_chunks(job):
-        labeller = await stack.enter_async_context(Labeller(job, around.now()))
+        labeller = await stack.enter_async_context(Labeller(job, around))
         chunks = chunks_of(rows, around.tally, reading, lambda: labeller.rows)
         return label_all(asked_chunks(chunks, options, job.fetch, around), labeller, writer, around), at_once
     stations = await open_stations(job, around, writer.put_now, stack)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fetcher.job.load import LoadedJob
 
 INTERRUPTED = 130
+LEAST_SECRET = 8
 
 JOB = click.argument("job", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; the value is TOML.")
@@ -54,6 +55,22 @@ def told_errors() -> Iterator[None]:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def without_secrets(secrets: frozenset[str]) -> Iterator[None]:
+    """Take the variables that hold secrets out of the environment: workers inherit it, and run code of others.
+
+    A short secret is looked for as a whole value; it may be a part of anything.
+    """
+    long = [secret for secret in secrets if len(secret) >= LEAST_SECRET]
+    held = {name: text for name, text in os.environ.items() if text in secrets or any(one in text for one in long)}
+    for name in held:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(held)
 
 
 def tell(text: str) -> None:

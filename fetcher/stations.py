@@ -2,19 +2,25 @@
 
 import asyncio
 import hashlib
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from os import cpu_count
 from pathlib import Path
+from typing import TypeVar
 
 from fetcher.annotate.from_job import steps_of
 from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
+from fetcher.engines.engine import Engine
+from fetcher.engines.machine import cores, memory_share, no_processes
+from fetcher.engines.patience import Limits
 from fetcher.engines.processes import Processes
+from fetcher.engines.scales import PLAIN_S_PER_BYTE, SHAPED_S_PER_BYTE, Scales
+from fetcher.engines.threads import InThread
 from fetcher.errors import RunStopped
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker
@@ -28,14 +34,18 @@ from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.job.fingerprints import origins_of
 from fetcher.job.load import LoadedJob
+from fetcher.job.parse import Parse
 from fetcher.ledger import Ledger
 from fetcher.model import SETTLED, Outcome
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
 from fetcher.realms import shared_by
 from fetcher.redaction import redacted
+from fetcher.repros import Repros
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
+
+logger = logging.getLogger("fetcher")
 
 LONGEST_END_S = 8.0
 """Whoever stops a run waits ten seconds for it; two are left for the last commit."""
@@ -97,12 +107,13 @@ class Stations:
     job: LoadedJob
     client: Client
     parsing: Parsing
-    engine: Processes[Answer, Parsed]
+    engine: Engine[Answer, Parsed]
     settle: Callable[[Outcome], Awaitable[None]]
     owed: Owed
     pause: Callable[[float], Awaitable[bool]]
     tally: Tally
     batches: Batches | None = None
+    repros: Repros | None = None
 
     async def end(self) -> None:
         """Send nothing more, and wait a little for what would be paid for in vain, and for answers that are here."""
@@ -113,6 +124,9 @@ class Stations:
 
 
 Settle = Callable[[Outcome], Awaitable[None]]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Work = tuple[Callable[[Item], Result], Callable[[], None]]
 
 
 async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, stack: AsyncExitStack) -> Stations:
@@ -141,19 +155,37 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         policy=policy_of(job),
     )
     await stack.enter_async_context(client)
-    parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate, origins_of(job, around.now())))
-    engine = await stack.enter_async_context(
-        Processes(
-            partial(parse_item, parsing),
-            partial(load, parsing),
-            workers=job.parse.workers or cpu_count() or 1,
-            timeout_s=job.parse.timeout,
-        )
-    )
+    parsing = annotated_parsing(job, around.now())
+    engine = await stack.enter_async_context(engine_of(job.parse, parsing))
+    stack.callback(lambda: around.tally.worked(engine.workers, engine.busy_s))
     if parsing.function:
         engine.warm_up()
     pause = partial(undisturbed, around.drain)
-    return Stations(job, client, parsing, engine, settle, Owed(), pause, around.tally, batches_of(job, client))
+    repros = None if around.witness else Repros(around.layout.state, job.secrets)
+    return Stations(
+        *(job, client, parsing, engine, settle, Owed(), pause, around.tally),
+        batches=batches_of(job, client),
+        repros=repros,
+    )
+
+
+def engine_of(told: Parse, parsing: Parsing) -> Engine[Answer, Parsed]:
+    """Where answers are parsed."""
+    scales = Scales(PLAIN_S_PER_BYTE if parsing.is_plain else SHAPED_S_PER_BYTE)
+    return engine_for(told, (partial(parse_item, parsing), partial(load, parsing)), scales)
+
+
+def engine_for(told: Parse, work: Work[Item, Result], scales: Scales, spared: int = 0) -> Engine[Item, Result]:
+    """Where a job's work on items is done; `spared` are processors that something else needs. `work` is the function,
+    and what a worker loads for it."""
+    workers = max(1, cores() - spared) if told.workers is None else told.workers
+    if workers and (fault := no_processes()):
+        logger.warning("answers are parsed in a thread, without a limit of memory: %s", fault)
+        workers = 0
+    if not workers:
+        return InThread(*work, timeout_s=told.timeout, scales=scales)
+    limits = Limits(told.timeout, told.memory or memory_share(workers))
+    return Processes(*work, workers=workers, limits=limits, scales=scales)
 
 
 async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:
@@ -169,6 +201,11 @@ def parsing_of_job(job: LoadedJob) -> Parsing:
     """How answers of the job become records of its tables."""
     tables = {name: (table, table.key) for name, table in job.write.tables.items()}
     return parsing_of(job.parse, job.write.key, job.fetch.pages, tables)
+
+
+def annotated_parsing(job: LoadedJob, now: float) -> Parsing:
+    """The same, with what the job adds to its records at `now` (epoch seconds)."""
+    return with_annotators(parsing_of_job(job), steps_of(job.annotate, origins_of(job, now)))
 
 
 def with_annotators(parsing: Parsing, steps: tuple[Step, ...]) -> Parsing:

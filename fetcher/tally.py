@@ -19,7 +19,8 @@ class Tally:
     `settled_before` are rows that an earlier run had finished. `settled_before` and `settled_now` together account for
     every row; what is in neither is waiting. `reasons` counts why rows of this run are not done; `drift` is what
     records had otherwise than expected. `records` and `repeats` are the main table's, `side_records` and
-    `side_repeats` those of the others, by table.
+    `side_repeats` those of the others, by table. `worker_s` is the processor time of all `workers`, `own_s` that of
+    this process.
     """
 
     rows_read: int = 0
@@ -44,6 +45,9 @@ class Tally:
     commits: int = 0
     commit_s: float = 0.0
     not_before: float = 0.0
+    workers: int = 0
+    worker_s: float = 0.0
+    own_s: float = 0.0
 
     def settle(self, outcome: Outcome | DoneRows) -> None:
         """Count how a row ended in this run, or many did; a page before the last is no end."""
@@ -72,6 +76,10 @@ class Tally:
         self.repeats += repeats.get(MAIN, 0)
         self.side_records.update({table: count for table, count in records.items() if table != MAIN})
         self.side_repeats.update({table: count for table, count in repeats.items() if table != MAIN})
+
+    def worked(self, workers: int, seconds: float) -> None:
+        """Count what workers did, by the processor's clock."""
+        self.workers, self.worker_s = workers, seconds
 
     def by_state(self) -> dict[RowState, int]:
         """Rows by state; the numbers add up to the rows read."""

@@ -1,4 +1,4 @@
-"""Every fault of groups N (network), H (HTTP) and S (what servers mean) has a test by its name, or a reason not to."""
+"""Every fault of groups N (network), H (HTTP), S (servers), P (processes) has a test by its name or a reason."""
 
 import ast
 import re
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOT_GIVEN = {"N11", "H03", "H07", "H13", "H24", "H26", "S08", "S14"}
+NOT_GIVEN = {"N11", "H03", "H07", "H13", "H24", "H26", "S08", "S14", "P10", "P11"}
 """Numbers that the catalogue leaves out."""
 
 CATALOGUE = [
     name
-    for letter, last in (("N", 15), ("H", 28), ("S", 18))
+    for letter, last in (("N", 15), ("H", 28), ("S", 18), ("P", 15))
     for number in range(1, last + 1)
     if (name := f"{letter}{number:02}") not in NOT_GIVEN
 ]
-NAMED = re.compile(r"(?:^|_)([nhs][0-9]{2})(?=_|$)")
-LISTED = re.compile(r"\b([NHS])([0-9]{2})(?: to \1([0-9]{2}))?\b")
+NAMED = re.compile(r"(?:^|_)([nhsp][0-9]{2})(?=_|$)")
+LISTED = re.compile(r"\b([NHSP])([0-9]{2})(?: to \1([0-9]{2}))?\b")
 
 
 def faults_named() -> Iterator[str]:

@@ -107,6 +107,24 @@ def test_the_summary_tells_of_the_tables_beside_the_main_one():
     )
 
 
+@pytest.mark.parametrize(
+    ("worker_s", "own_s", "line"),
+    [
+        (15.6, 4.4, "CPU: 78% in 2 workers: 1.6 times as fast as one process; 4.5 times at most with more"),
+        (24.0, 0.4, "CPU: 98% in 2 workers: 2.0 times as fast as one process; 61.0 times at most with more"),
+        (4.0, 2.0, "CPU: 67% in 2 workers, and the run waited longer than it worked"),
+        (0.6, 12.0, None),
+        (0.0, 12.0, None),
+    ],
+)
+def test_the_summary_tells_what_workers_were_good_for(worker_s, own_s, line):
+    """And what more of them could be, where they did anything that matters."""
+    tally = Tally(own_s=own_s)
+    tally.worked(2, worker_s)
+    found = [text for text in summary(report(tally)).splitlines() if "CPU" in text]
+    assert found == ([f"  {line}"] if line else [])
+
+
 def test_the_summary_of_a_run_that_was_stopped():
     """The reason is the last line."""
     assert summary(report(Tally(), stopped=ApiDown("nobody answers"))).endswith("\n  stopped: nobody answers")

@@ -8,7 +8,8 @@ from typing import Any
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rules
 from fetcher.engines.functions import function_of
-from fetcher.engines.worker import described
+from fetcher.engines.tracebacks import described
+from fetcher.engines.worker import note_at
 from fetcher.errors import Quarantined
 from fetcher.model import is_true
 from fetcher.provenance import Origin, note
@@ -79,6 +80,7 @@ def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]])
             _label_each(step, step.by, [records[place] for place in wanted])
             continue
         for place in wanted:
+            note_at(place)
             try:
                 _add(step, records[place], 1)
             except Quarantined as error:

@@ -1,10 +1,11 @@
 """`fetcher failures`."""
 
+import sys
 from pathlib import Path
 
 import click
 
-from fetcher.shell import JOB, SET, loaded, told_errors
+from fetcher.shell import JOB, SET, loaded, told_errors, without_secrets
 
 
 @click.group()
@@ -40,6 +41,29 @@ def show_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) 
         matched(len(found), keys)
         for text in found:
             click.echo(text)
+
+
+@failures.command("repro")
+@JOB
+@click.argument("key")
+@SET
+def repro_failure(job: Path, key: str, overrides: tuple[str, ...]) -> None:
+    """Parse the answer of the failed row KEY again, by JOB as it is now. Exit 0 where it works, 3 where it fails.
+
+    It is done in a worker of its own, with the limits of JOB; what the parser prints is shown. Settles nothing.
+    """
+    from fetcher.errors import NotKept
+    from fetcher.failures import repro, reproduced_lines
+
+    loaded_job = loaded(job, overrides)
+    with told_errors(), without_secrets(loaded_job.secrets):
+        try:
+            found, now = repro(loaded_job, key)
+        except NotKept as error:
+            raise click.UsageError(str(error)) from error
+        for line in reproduced_lines(loaded_job, found, now):
+            click.echo(line)
+        sys.exit(3 if now.reason else 0)
 
 
 @failures.command("retry")

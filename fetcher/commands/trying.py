@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fetcher.shell import JOB, SET, loaded, told_errors
+from fetcher.shell import JOB, SET, loaded, told_errors, without_secrets
 
 
 @click.command()
@@ -46,7 +46,7 @@ def preview(job: Path, overrides: tuple[str, ...], rows: int, pages: int) -> Non
             f"a {loaded_job.fetch.method} whose answer is not kept (fetch.cache.keep = 'none') would be carried out "
             "here, and again by a run; try --set fetch.cache.keep=forever"
         )
-    with told_errors():
+    with told_errors(), without_secrets(loaded_job.secrets):
         for text in preview_lines(loaded_job, Look(rows, pages), os.environ):
             click.echo(text)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fetcher.engines.worker import described
+from fetcher.engines.tracebacks import described
 from fetcher.errors import Fault, JobError
 
 

@@ -6,75 +6,30 @@ of which item it is at, so the rest of its batch is done again elsewhere and the
 
 import asyncio
 import math
-import multiprocessing
 import pickle
 import signal
-import time
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as TaskTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnContext, SpawnProcess
 from types import TracebackType
-from typing import Any, Generic
+from typing import Generic
 
-from pebble import ProcessExpired, ProcessPool
-
-from fetcher.engines.worker import Answer, Done, Item, Raised, Result, Unusable, described, prepare, run_batch
+from fetcher.engines.output import Output, Printed
+from fetcher.engines.patience import Died, Hung, Limits
+from fetcher.engines.pool import Pool, exit_text
+from fetcher.engines.scales import Scales
+from fetcher.engines.tracebacks import described
+from fetcher.engines.worker import Answer, Answers, Done, Item, Raised, Result, Unusable
 from fetcher.errors import JobError, Quarantined, RunStopped
 
 BATCH_ITEMS = 16
 BATCH_S = 0.01
 """A batch is worth so many seconds of work: enough to make the hop cheap, too little to be waited for."""
 
-BATCH_GRACE_S = 1.0
 MIN_ITEM_S = 1e-5
-LOOK_EVERY_S = 1.0
-NOBODY = -1
 MOST_UNEXPLAINED = 5
 MOST_POOLS_LOST = 3
-
-
-class _Worker(SpawnProcess):
-    """A worker whose start is told to `on_start`, which stays behind in this process."""
-
-    on_start: "Callable[[SpawnProcess], None]"
-
-    def start(self) -> None:
-        super().start()
-        self.on_start(self)
-
-    def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in vars(self).items() if name != "on_start"}
-
-
-class _Lineage(SpawnContext):
-    """Spawns workers, and ends all of them, however far each has come.
-
-    pebble takes its locks away before it stops its workers, and one that is only starting says so with a traceback.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._alive: list[SpawnProcess] = []
-        self._is_ended = False
-
-    def Process(self, *args: Any, **kwargs: Any) -> _Worker:  # type: ignore[override]  # pebble calls it
-        worker = _Worker(*args, **kwargs)
-        worker.on_start = self._note
-        return worker
-
-    def _note(self, worker: SpawnProcess) -> None:
-        self._alive = [*filter(SpawnProcess.is_alive, self._alive), worker]
-        if self._is_ended:
-            worker.kill()
-
-    def end(self) -> None:
-        """Kill every worker; whoever is started from now on is killed at once."""
-        self._is_ended = True
-        for worker in self._alive:
-            worker.kill()
+SAID_LINES = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +39,7 @@ class _Job(Generic[Result]):
 
 
 class Processes(Generic[Item, Result]):
-    """`async with Processes(function, load, workers, timeout_s)`; then `await run(item)` from any number of tasks.
+    """`async with Processes(function, load, workers, limits)`; then `await run(item)` from any number of tasks.
 
     `function` is importable by name; items and results are picklable. Every worker calls `load()` before its first
     item; it raises `JobError` where the job's own code is at fault, and that ends every item alike. At most two
@@ -97,21 +52,24 @@ class Processes(Generic[Item, Result]):
         load: Callable[[], None] | None = None,
         *,
         workers: int,
-        timeout_s: float,
+        limits: Limits,
+        scales: Scales | None = None,
     ) -> None:
         self._work = pickle.dumps((function, load))
-        self._timeout_s = timeout_s
-        self._workers = workers
-        self._batches = 2 * workers
+        self._limits = limits
+        self.workers, self.busy_s = workers, 0.0
+        self.scales, self.printed = scales or Scales(), Printed()
         self._queue: asyncio.Queue[_Job[Result]] = asyncio.Queue(BATCH_ITEMS * workers)
+        self._under_way = 0
+        self._threads_s = 0.0
         self._item_s = BATCH_S  # until the first batch is back, an item is taken to fill one
         self._replacing = asyncio.Lock()
         self._pools_lost = 0
 
     async def __aenter__(self) -> "Processes[Item, Result]":
-        self._notes = multiprocessing.get_context("spawn").RawArray("d", 2 * self._batches)
+        self._output = Output(self.printed)
         self._pool = self._new_pool()
-        self._tasks = [asyncio.create_task(self._serve(note)) for note in range(self._batches)]
+        self._tasks = [asyncio.create_task(self._serve()) for _ in range(2 * self.workers)]
         return self
 
     async def __aexit__(
@@ -123,17 +81,13 @@ class Processes(Generic[Item, Result]):
         while not self._queue.empty():
             self._queue.get_nowait().future.cancel()
             await asyncio.sleep(0)  # whoever waited for a place comes in now, and is sent away too
-        await asyncio.to_thread(_close, self._pool, self._lineage)
+        await asyncio.to_thread(self._pool.close)
+        self._output.close()
+        self.printed.sum_up()
 
     def warm_up(self) -> None:
         """Start the workers now, so that they are there when the first item comes."""
-        resource_tracker.ensure_running()  # it would unblock SIGINT again, started later
-        # A Ctrl-C while workers start would kill them before they can ignore it; they inherit the mask.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._is_warm = self._pool.active
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._pool.warm_up()
 
     async def run(self, item: Item) -> Result:
         """The function's result.
@@ -145,20 +99,17 @@ class Processes(Generic[Item, Result]):
         await self._queue.put(_Job(_pickled(item), future))
         return await future
 
-    def _new_pool(self) -> ProcessPool:
-        self._is_warm = False
-        initial = (self._notes, self._work)
-        self._lineage = _Lineage()
-        return ProcessPool(self._workers, initializer=prepare, initargs=initial, context=self._lineage)
+    def _new_pool(self) -> Pool:
+        return Pool(self._work, self.workers, self._limits, self._output)
 
-    async def _serve(self, note: int) -> None:
+    async def _serve(self) -> None:
         while True:
             batch = [await self._queue.get()]
             size = self._batch_size()
             while len(batch) < size and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:
-                await self._settle(batch, note)
+                await self._settle(batch)
             except asyncio.CancelledError:
                 for job in batch:
                     job.future.cancel()
@@ -169,90 +120,74 @@ class Processes(Generic[Item, Result]):
 
     def _batch_size(self) -> int:
         worth = max(1, int(BATCH_S / self._item_s))
-        fair = math.ceil((1 + self._queue.qsize()) / self._workers)
+        fair = math.ceil((1 + self._queue.qsize()) / self.workers)
         return max(1, min(BATCH_ITEMS, worth, fair))
 
-    async def _settle(self, batch: list[_Job[Result]], note: int) -> None:
+    async def _settle(self, batch: list[_Job[Result]]) -> None:
         """Give every job its result or its failure. A batch that dies is done again without its culprit."""
-        groups = [list(batch)]
-        unexplained = 0
-        while groups:
-            jobs = groups.pop()
+        jobs, unexplained = list(batch), 0
+        while jobs:
             try:
-                answers, took_s = await self._run_batch([job.item for job in jobs], note)
-            except (ProcessExpired, TaskTimeout) as error:
-                at = self._culprit(error, note, len(jobs))
-                if at is None or _is_from_outside(error):
-                    unexplained += 1
-                if at is not None and (unexplained >= MOST_UNEXPLAINED or not _is_from_outside(error)):
-                    _fail(jobs.pop(at), Quarantined(self._cause(error)))
+                came = await self._run_batch([job.item for job in jobs])
+            except (Died, Hung) as error:
+                spot, is_forgiven = error.spot, _is_from_outside(error)
+                unexplained += spot is None or is_forgiven
+                if spot and (unexplained >= MOST_UNEXPLAINED or not is_forgiven):
+                    _fail(jobs.pop(spot.item), Quarantined(self._cause(error), record=spot.record))
                 elif unexplained >= MOST_UNEXPLAINED:
                     raise RunStopped(f"worker processes end before they begin: {self._cause(error)}") from error
-                # A batch whose items together took too long is taken apart: each has the whole time for itself.
-                groups += [[job] for job in jobs] if isinstance(error, TaskTimeout) else [jobs] if jobs else []
             else:
-                self._item_s = 0.5 * self._item_s + 0.5 * max(took_s / len(answers), MIN_ITEM_S)
-                for job, answer in zip(jobs, answers, strict=True):
+                done, jobs = jobs[: len(came.answers)], jobs[len(came.answers) :]
+                self._weigh([len(job.item) for job in done], came)
+                for job, answer in zip(done, came.answers, strict=True):
                     _deliver(job, answer)
 
-    async def _run_batch(self, items: list[bytes], note: int) -> tuple[list[Answer], float]:
-        timeout_s = self._timeout_s if len(items) == 1 else self._timeout_s + BATCH_GRACE_S
-        while True:
-            self._notes[2 * note] = NOBODY
-            pool = self._pool
-            try:
-                if not self._is_warm:
-                    self.warm_up()
-                scheduled = pool.schedule(run_batch, (self._work, items, note), timeout=timeout_s)
-                done = await _outcome(pool, asyncio.wrap_future(scheduled))
-            # A worker that dies with nothing to do, by the kernel's or an administrator's hand, breaks pebble's pool.
-            except (BrokenProcessPool, RuntimeError) as error:
-                await self._replace(pool, error)
-            else:
-                self._pools_lost = 0
-                return done
+    async def _run_batch(self, items: list[bytes]) -> Answers:
+        if not self._under_way:
+            self._threads_s = self._pool.threads_s  # what they did while there was nothing to do is no hop's
+        self._under_way += 1
+        try:
+            while True:
+                pool = self._pool
+                try:
+                    done = await pool.run(items)
+                except (BrokenProcessPool, RuntimeError) as error:
+                    await self._replace(pool, error)
+                else:
+                    self._pools_lost = 0
+                    return done
+        finally:
+            self._under_way -= 1
 
-    async def _replace(self, broken: ProcessPool, error: Exception) -> None:
+    def _weigh(self, sizes: list[int], came: Answers) -> None:
+        """Learn from a batch what items of these sizes cost."""
+        self.busy_s += came.busy_s
+        self._item_s = 0.5 * self._item_s + 0.5 * max(came.took_s / len(sizes), MIN_ITEM_S)
+        self.scales.worked(sum(sizes), came.busy_s)
+        before, self._threads_s = self._threads_s, self._pool.threads_s
+        if self._threads_s > before:
+            self.scales.hopped(len(sizes), sum(sizes), self._threads_s - before)
+
+    async def _replace(self, broken: Pool, error: Exception) -> None:
         async with self._replacing:
             if self._pool is not broken:
                 return
             self._pools_lost += 1
             if self._pools_lost >= MOST_POOLS_LOST:
-                raise RunStopped("worker processes end as soon as they start; what they said is above") from error
-            await asyncio.to_thread(_close, broken, self._lineage)
+                raise RunStopped(f"worker processes end as soon as they start; {self._said()}") from error
+            await asyncio.to_thread(broken.close)
             self._pool = self._new_pool()
 
-    def _culprit(self, error: Exception, note: int, size: int) -> int | None:
-        """Which item of a batch took its worker down; None when it was at none yet, or its neighbours took the time."""
-        at, since = int(self._notes[2 * note]), self._notes[2 * note + 1]
-        if at == NOBODY:
-            return None
-        had_its_time = time.monotonic() - since >= self._timeout_s
-        return at if size == 1 or had_its_time or isinstance(error, ProcessExpired) else None
+    def _said(self) -> str:
+        self._output.read()
+        said = " | ".join([*dict.fromkeys(self.printed.last)][-SAID_LINES:])
+        return f"they said: {said}" if said else "what they said is above"  # before they knew where to print
 
-    def _cause(self, error: ProcessExpired | TaskTimeout) -> str:
-        if isinstance(error, ProcessExpired):
-            return f"the parser's process died ({_exit_text(error.exitcode)})"
-        return f"the parser took longer than {self._timeout_s:g} s and was stopped"
-
-
-async def _outcome(
-    pool: ProcessPool, future: "asyncio.Future[tuple[list[Answer], float]]"
-) -> tuple[list[Answer], float]:
-    """The future's result. A broken pool forgets tasks that it had not handed out yet, so look after it."""
-    try:
-        while not (await asyncio.wait({future}, timeout=LOOK_EVERY_S))[0]:
-            if not pool.active:
-                raise BrokenProcessPool("the pool broke before this batch was handed out")
-        return future.result()
-    finally:
-        future.cancel()
-
-
-def _close(pool: ProcessPool, lineage: _Lineage) -> None:
-    pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
-    lineage.end()
-    pool.join()
+    def _cause(self, error: Died | Hung) -> str:
+        if isinstance(error, Died):
+            hint = "; out of memory?" if -error.code in (signal.SIGKILL, signal.SIGABRT) else ""
+            return f"the parser's process died ({exit_text(error.code)}{hint})"
+        return f"the parser took longer than {self._limits.timeout_s:g} s and was stopped"
 
 
 def _pickled(item: object) -> bytes:
@@ -264,8 +199,8 @@ def _pickled(item: object) -> bytes:
 
 def _deliver(job: _Job[Result], answer: Answer) -> None:
     match answer:
-        case Raised(reason):
-            _fail(job, Quarantined(reason))
+        case Raised(reason, trace, at):
+            _fail(job, Quarantined(reason, trace, at))
         case Unusable(file, faults):
             _fail(job, JobError(file, faults))
         case Done(result):
@@ -283,12 +218,6 @@ def _fail(job: _Job[Result], error: Exception) -> None:
         job.future.set_exception(error)
 
 
-def _is_from_outside(error: ProcessExpired | TaskTimeout) -> bool:
+def _is_from_outside(error: Died | Hung) -> bool:
     """SIGTERM comes from who stops the whole service, hardly from the item at hand, which would be settled for good."""
-    return isinstance(error, ProcessExpired) and error.exitcode == -signal.SIGTERM
-
-
-def _exit_text(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "SIGKILL; out of memory?"
-    return signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
+    return isinstance(error, Died) and error.code == -signal.SIGTERM

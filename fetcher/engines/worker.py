@@ -5,33 +5,48 @@ where a pickle of the whole batch would cost its neighbours, or the pipe that al
 """
 
 import ctypes
+import faulthandler
 import gc
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing.connection import wait
-from pathlib import Path
+from multiprocessing.connection import Connection, wait
+from traceback import clear_frames
 from typing import Any, TypeVar
 
+from fetcher.engines.memory import Gauge, limit_memory, size_text
+from fetcher.engines.notes import LOADING, NO_RECORD, NOBODY, Mark, Notes
+from fetcher.engines.output import print_to
+from fetcher.engines.tracebacks import described, place_of, trace_of
 from fetcher.errors import Fault, FetcherError, JobError, RunStopped
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LONGEST_REASON = 500
 PR_SET_PDEATHSIG = 1
 
-notes: "ctypes.Array[ctypes.c_double]"
-"""Two numbers a batch in flight: the index of the item it is at, and since when (monotonic seconds)."""
+
+@dataclass(slots=True)
+class Life:
+    """What a worker knows of itself: where it leaves notes, the memory that it may use (bytes), whether it is spent."""
+
+    mark: Mark
+    memory: int | None
+    gauge: Gauge
+    is_spent: bool = False
+
+
+life: Life | None = None
+"""This worker's; None in a process that is no worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +58,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An item's exception, as text: exceptions of foreign classes do not cross processes safely."""
+    """An item's exception, as text: exceptions of foreign classes do not cross processes safely. `trace` is where it
+    was raised, `at` the record that the function said it was at."""
 
     reason: str
+    trace: str = ""
+    at: int = NO_RECORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +77,63 @@ class Unusable:
 Answer = Done | Raised | Unusable
 
 
-def prepare(shared_notes: "ctypes.Array[ctypes.c_double]", work: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """To the first items of a batch, one at least; how long they took, by the clock and by the processor (seconds)."""
+
+    answers: list[Answer]
+    took_s: float
+    busy_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a new worker is given: where it leaves notes, what it works at, the memory that it may use (bytes), where
+    what it prints goes."""
+
+    notes: Notes
+    work: bytes
+    memory: int | None
+    output: Connection
+
+
+class Lifetime(int):
+    """How many batches a worker lives for, or fewer: until it is spent. pebble compares its count with it."""
+
+    def __gt__(self, done: int) -> bool:
+        return not (life and life.is_spent) and super().__gt__(done)
+
+
+def prepare(birth: Birth) -> None:
     """Called once in every new worker, which loads what it needs before the first item comes.
 
     Ctrl-C reaches the whole group of processes, and it is the parent that decides; what a parser prints must not mix
     with our output; and a worker whose parent was killed has nobody left to work for. SIGTERM ends a worker at once:
     a handler in Python would wait for a parser that is deep in C.
     """
-    global notes  # noqa: PLW0603  (a worker process has one batch at a time and no other place to keep this)
-    notes = shared_notes
+    global life  # noqa: PLW0603  (a process has one life, and pebble hands nothing on from here to a batch)
+    mark = Mark(birth.notes, multiprocessing.current_process().place)  # type: ignore[attr-defined]  # pool._Worker
+    life = Life(mark, birth.memory, Gauge(birth.memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what a parser has in memory goes to no file
+    if birth.memory:
+        limit_memory(birth.memory)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy would start a thread a core, in each worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    print_to_stderr()
+    print_to(birth.output)
+    faulthandler.enable(sys.stderr)
     die_with_parent()
     tune_garbage_collection()
+    mark.begin(LOADING)
     with suppress(Exception):  # the first batch tries again, and can tell the parent
-        loaded(work)
+        loaded(birth.work)
+    mark.begin(NOBODY)
 
 
 def tune_garbage_collection() -> None:
     """Decoding makes many objects and no garbage; measured, looking for it takes longer than the decoding itself."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def print_to_stderr() -> None:
-    """Whatever prints, Python or C, prints to standard error; to nowhere, where a run was started without one."""
-    os.dup2(sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY), 1)
-    sys.stdout = sys.stderr  # written line by line: a worker that is stopped flushes nothing
 
 
 def die_with_parent() -> None:
@@ -105,23 +152,38 @@ def _end_after_parent() -> None:
         os._exit(1)
 
 
-def run_batch(work: bytes, items: Sequence[bytes], note: int) -> tuple[list[Answer], float]:
-    """An answer for every item, and the seconds that all of them took. `note` is this batch's place in `notes`.
+def note_at(record: int) -> None:
+    """Say which record of an item this worker is at: its time begins now, and if it dies or hangs, it is that one.
+
+    Does nothing where no worker process is at work.
+    """
+    if life:
+        life.mark.record(record)
+
+
+def run_batch(work: bytes, items: Sequence[bytes], batch: int) -> Answers:
+    """An answer for each of the first items, until this worker is spent. `batch` is what the parent knows them by.
 
     Raises `RunStopped` when `work` cannot be loaded here.
     """
-    began = time.monotonic()
+    began, busy = time.monotonic(), time.process_time()
+    assert life
     try:
         function = loaded(work)
     except JobError as error:
-        return [Unusable(error.file, error.faults)] * len(items), time.monotonic() - began
+        answers: list[Answer] = [Unusable(error.file, error.faults)] * len(items)
     except BaseException as error:  # noqa: BLE001  (SystemExit too: it would end the parent)
         raise RunStopped(f"a worker process cannot load what it is to run: {described(error)}") from None
-    answers: list[Answer] = []
-    for index, item in enumerate(items):
-        notes[2 * note], notes[2 * note + 1] = index, time.monotonic()
-        answers.append(answer(function, item))
-    return answers, time.monotonic() - began
+    else:
+        answers = []
+        life.mark.begin(batch)
+        for index, item in enumerate(items):
+            life.mark.item(index)
+            answers.append(answer(function, item))
+            if life.is_spent or life.gauge.is_high():
+                life.is_spent = True
+                break
+    return Answers(answers, time.monotonic() - began, time.process_time() - busy)
 
 
 @lru_cache
@@ -141,19 +203,22 @@ def answer(function: Callable[[Any], object], item: bytes) -> Answer:
     except JobError as error:
         return Unusable(error.file, error.faults)
     except FetcherError as error:
-        return Raised(str(error))
+        return Raised(str(error), at=_record_at())
+    except MemoryError as error:
+        return _out_of_memory(error)
     except BaseException as error:  # noqa: BLE001  (SystemExit too: what a job's own code raises is that item's failure)
-        return Raised(described(error))
+        return Raised(described(error), trace_of(error), _record_at())
 
 
-def described(error: BaseException) -> str:
-    """`KeyError: 'items' (air_temperature.py, line 12)`: the innermost place, on one line, cut where it is long."""
-    try:
-        said = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001  (a foreign class's own text can fail too)
-        said = "its text cannot be read"
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    if len(text) > LONGEST_REASON:
-        text = f"{text[:LONGEST_REASON]}..."
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return f"{text} ({Path(frames[-1][0].f_code.co_filename).name}, line {frames[-1][1]})" if frames else text
+def _record_at() -> int:
+    return life.mark.record_at if life else NO_RECORD
+
+
+def _out_of_memory(error: MemoryError) -> Raised:
+    clear_frames(error.__traceback__)  # they hold what has filled it
+    reason = described(error)
+    if life:
+        life.is_spent = True  # libraries that were denied memory in the middle of something are not to be trusted
+        if life.memory:
+            reason = f"the parser needed more than {size_text(life.memory)} of memory{place_of(error)}"
+    return Raised(reason, trace_of(error), _record_at())

@@ -23,7 +23,7 @@ from fetcher.provenance import Origin
 from fetcher.redaction import redacted
 from fetcher.template import Template
 
-ASIDE = {"format", "records", "function", "timeout", "workers", "max_unpacked", "max_ratio"}
+ASIDE = {"format", "records", "function", "timeout", "memory", "workers", "max_unpacked", "max_ratio"}
 """Keys of a parse section that change no record, or go into its fingerprint by themselves."""
 
 

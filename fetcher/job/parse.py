@@ -140,8 +140,14 @@ class Parse(ShapeSection):
     timeout: Annotated[float, duration_between("1 ms", "1 day")] = written(
         "60 s", "Longest time that parsing one answer may take; then it is set aside."
     )
-    workers: Annotated[int, whole_number(1, 1000)] | None = Field(
-        default=None, description="Processes that parse. Left out: one for each core."
+    memory: Annotated[int, size_between("64 MB", "1 TB")] | None = Field(
+        default=None,
+        description="Most memory that a worker may use, such as '1 GB'; an answer that needs more is set aside. "
+        "Left out: an even share of three quarters of the machine's.",
+    )
+    workers: Annotated[int, whole_number(0, 1000)] | None = Field(
+        default=None,
+        description="Processes that parse. Left out: one for each core; 0: none, but a thread of the run itself.",
     )
 
     @field_validator("format")

@@ -89,6 +89,7 @@ Options:
 Commands:
   discard  Settle the failed rows KEYS as discarded: they are not asked for again and fail no run.
   list     One line a failed row: key, state, reason.
+  repro    Parse the answer of the failed row KEY again, by JOB as it is now.
   retry    Ask for the failed rows KEYS (all of them without any) at the next run.
   show     The failed rows KEYS (all of them without any) with request and kept answer; secrets...
 """,

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from fetcher.engines import worker
+from fetcher.engines.output import LONGEST_LINE
 from fetcher.errors import Fault, JobError, Quarantined
 
 
@@ -95,7 +96,46 @@ def say(text):
     os.write(1, f"{text} by C\n".encode())
 
 
+def mark_of_worker():
+    """Where this worker leaves its notes."""
+    assert worker.life
+    return worker.life.mark
+
+
+def do_all(items):
+    """A chunk of deeds: what each gives."""
+    found = []
+    for number, item in enumerate(items):
+        worker.note_at(number)
+        found.append(do(item))
+    return found
+
+
+def fill(size):
+    """So many bytes of memory, piece by piece."""
+    pieces: list[bytearray] = []
+    while sum(len(piece) for piece in pieces) < size:
+        pieces.append(bytearray(10_000_000))
+    return len(pieces)
+
+
+def fill_at_once(size):
+    """So many bytes of memory."""
+    return bytearray(size)
+
+
+def leak(size):
+    """So many bytes of memory that are never given back, and who has them."""
+    LEAKED.append(bytearray(b"x") * size)
+    return os.getpid()
+
+
+LEAKED: list[bytearray] = []
+
 DEEDS = {
+    "fill": fill,
+    "fill at once": fill_at_once,
+    "leak": leak,
     "square": lambda number: number * number,
     "raise": lambda text: fail(ValueError(text)),
     "raise long": lambda length: fail(ValueError("x" * length)),
@@ -121,7 +161,9 @@ DEEDS = {
     "report": report_then,
     "gate": read_gate,
     "say": say,
-    "place": lambda _: max(worker.notes[::2]),
+    "print lines": lambda count: print("\n".join(["x" * 2 * LONGEST_LINE] * count)),
+    "place": lambda _: mark_of_worker().item_at,
+    "chunk": do_all,
     "length": len,
     "is deaf": lambda _: signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()),
 }
@@ -134,4 +176,16 @@ def load_badly():
 
 def die_at_start():
     """A worker that never gets as far as an item."""
+    print("no libfoo.so")
     os._exit(3)
+
+
+def load_for_ever():
+    """A worker that waits for something at its start."""
+    hang(None)
+
+
+def load_with_threads():
+    """A library that warms up threads of its own when it is imported."""
+    for _ in range(4):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()

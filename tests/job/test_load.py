@@ -227,7 +227,7 @@ def test_missing_sections_are_faults_at_the_top(faults_of):
 )
 def test_records_are_found_in_exactly_one_way(faults_of, parse, message):
     """A path or a function, and the rule is held where another key of the section is wrong, too."""
-    lines = faults_of(('records = "items[].readings[]"', f"{parse}\nworkers = 0"))
+    lines = faults_of(('records = "items[].readings[]"', f"{parse}\nworkers = -1"))
     assert [line for line in lines if line.startswith(message)]
     assert [line for line in lines if "parse.workers: expected a whole number" in line]
     assert len(lines) == len(set(lines))
