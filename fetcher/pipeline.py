@@ -287,7 +287,7 @@ def count_left(errand: Errand, tally: Tally, has_moved: bool) -> None:
 
 async def chunks_of(rows: Iterator[Row], job: LoadedJob, tally: Tally, reading: Reading) -> AsyncIterator[list[Row]]:
     """The rows, so many at a time. A file may be slow, and a pipe may never give: both are waited for in a thread."""
-    is_file = bool(job.read.table or job.read.records)
+    is_file = job.read.has_items
 
     def read() -> list[Row]:
         return list(islice(rows, CHUNK_ROWS))
