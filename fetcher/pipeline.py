@@ -154,7 +154,8 @@ async def parsed_of(stations: Stations, fetched: Fetched, row: Row) -> Parsed:
     response = fetched.response
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return NONE
-    answer = Answer(response.body, dict(row.values), response.header("Content-Type") or "")
+    name = row.key.partition("#")[0]  # whatever is asked, the row is the same
+    answer = Answer(response.body, dict(row.values), response.header("Content-Type") or "", name)
     most = LOOP_BYTES if stations.parsing.is_plain else SHAPED_LOOP_BYTES
     if stations.parsing.may_take_long or len(response.body) > most:
         return await stations.engine.run(answer)

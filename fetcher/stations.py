@@ -140,7 +140,8 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         policy=policy_of(job),
     )
     await stack.enter_async_context(client)
-    parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate))
+    is_trial = around.witness is not None
+    parsing = with_annotators(parsing_of_job(job), steps_of(job.annotate, job.folder, is_trial=is_trial))
     engine = await stack.enter_async_context(
         Processes(
             partial(parse_item, parsing),

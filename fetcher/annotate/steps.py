@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rules
 from fetcher.engines.functions import function_of
@@ -40,7 +41,7 @@ class Step:
     `when` is a condition (JMESPath); `only_empty` leaves a field alone that has something already.
     """
 
-    by: ByRules | ByFunction | Lookup
+    by: ByRules | ByFunction | Lookup | Images
     into: str = ""
     when: str = ""
     only_empty: bool = False
@@ -51,16 +52,20 @@ class Step:
         return not isinstance(self.by, ByRules) or any(rule.patterns for rule in self.by.rules.rules)
 
 
-def annotated(steps: tuple[Step, ...], records: Iterable[Record]) -> Iterator[Record]:
-    """The records with what the annotators have added. Raises `Quarantined` for a record that one cannot take, and
-    `JobError` where a function or a table cannot be read."""
+def annotated(steps: tuple[Step, ...], records: Iterable[Record], origin: str = "") -> Iterator[Record]:
+    """The records with what the annotators have added, without the pictures themselves. `origin` is what their row is
+    known by. Raises `Quarantined` for a record that one cannot take, `JobError` where a function or a table cannot be
+    read, `DiskFailed` where a picture cannot be saved."""
+    pictures = {step.by.content for step in steps if isinstance(step.by, Images)}
     for number, record in enumerate(records, 1):
         if not isinstance(record, Mapping):
             raise Quarantined(f"record {number} is of type {type(record).__name__}, expected a dict")
         found: dict[str, object] = dict(record)
         for step in steps:
             if _is_wanted(step, found):
-                found.update(_added(step, found, number))
+                found.update(_added(step, found, number, origin))
+        for name in pictures:
+            found.pop(name, None)
         yield found
 
 
@@ -72,12 +77,14 @@ def _is_wanted(step: Step, record: dict[str, object]) -> bool:
     return is_true(_condition(step.when)(record))
 
 
-def _added(step: Step, record: dict[str, object], number: int) -> Mapping[str, object]:
+def _added(step: Step, record: dict[str, Any], number: int, origin: str) -> Mapping[str, object]:
     match step.by:
         case ByRules():
             return _labelled(step.by, step.into, record)
         case Lookup():
             found: object = step.by.found(record)
+        case Images():
+            found = step.by.found(record, f"{origin} {number}")
         case ByFunction():
             found = _called(step.by, record, number)
     if step.into:

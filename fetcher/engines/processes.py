@@ -21,8 +21,8 @@ from typing import Any, Generic
 
 from pebble import ProcessExpired, ProcessPool
 
-from fetcher.engines.worker import Answer, Done, Item, Raised, Result, Unusable, described, prepare, run_batch
-from fetcher.errors import JobError, Quarantined, RunStopped
+from fetcher.engines.worker import Answer, Broken, Done, Item, Raised, Result, Unusable, described, prepare, run_batch
+from fetcher.errors import DiskFailed, JobError, Quarantined, RunStopped
 
 BATCH_ITEMS = 16
 BATCH_S = 0.01
@@ -139,7 +139,7 @@ class Processes(Generic[Item, Result]):
         """The function's result.
 
         Raises `Quarantined` with the reason when this item raised, died or hung, `JobError` when the job's own code
-        cannot be loaded, `RunStopped` when workers cannot be kept alive.
+        cannot be loaded, `DiskFailed` when it could not write, `RunStopped` when workers cannot be kept alive.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         await self._queue.put(_Job(_pickled(item), future))
@@ -268,6 +268,8 @@ def _deliver(job: _Job[Result], answer: Answer) -> None:
             _fail(job, Quarantined(reason))
         case Unusable(file, faults):
             _fail(job, JobError(file, faults))
+        case Broken(reason):
+            _fail(job, DiskFailed(reason))
         case Done(result):
             try:
                 value = pickle.loads(result)

@@ -22,7 +22,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fetcher.errors import Fault, FetcherError, JobError, RunStopped
+from fetcher.errors import DiskFailed, Fault, FetcherError, JobError, RunStopped
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,7 +56,14 @@ class Unusable:
     faults: tuple[Fault, ...]
 
 
-Answer = Done | Raised | Unusable
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The disk failed under this item, and would fail under the next: it ends the run."""
+
+    reason: str
+
+
+Answer = Done | Raised | Unusable | Broken
 
 
 def prepare(shared_notes: "ctypes.Array[ctypes.c_double]", work: bytes) -> None:
@@ -140,6 +147,8 @@ def answer(function: Callable[[Any], object], item: bytes) -> Answer:
         return Done(pickle.dumps(function(pickle.loads(item)), pickle.HIGHEST_PROTOCOL))
     except JobError as error:
         return Unusable(error.file, error.faults)
+    except DiskFailed as error:
+        return Broken(str(error))
     except FetcherError as error:
         return Raised(str(error))
     except BaseException as error:  # noqa: BLE001  (SystemExit too: what a job's own code raises is that item's failure)

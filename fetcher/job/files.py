@@ -3,7 +3,7 @@
 import fnmatch
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
@@ -42,6 +42,16 @@ class FilesPath:
             elif fnmatch.fnmatchcase(name, part):
                 found.add(place + 1)
         return self._with_deep(found)
+
+    def reaches(self, folder: Path, suffix: str) -> bool:
+        """Whether files with that suffix, in or below a folder, may be among those that are meant."""
+        if not folder.is_relative_to(self.root):
+            return False
+        places = self.begin
+        for name in folder.relative_to(self.root).parts:
+            places = self.after(places, name)
+        wanted = PurePath(self.parts[-1]).suffix
+        return bool(places - {len(self.parts)}) and fnmatch.fnmatchcase(suffix, wanted or "*")
 
     def _with_deep(self, places: set[int]) -> frozenset[int]:
         """`**` may stand for no folder at all."""

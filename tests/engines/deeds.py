@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from fetcher.engines import worker
-from fetcher.errors import Fault, JobError, Quarantined
+from fetcher.errors import DiskFailed, Fault, JobError, Quarantined
 
 
 class Unpicklable(Exception):
@@ -102,6 +102,7 @@ DEEDS = {
     "raise lines": lambda _: fail(ValueError("one\n  two")),
     "refuse": lambda text: fail(Quarantined(text)),
     "blame job": lambda file: fail(JobError(file, [Fault(3, 1, "", "cannot be loaded")])),
+    "fill disk": lambda text: fail(DiskFailed(text)),
     "mute": lambda _: fail(Mute()),
     "unpicklable exception": lambda _: fail(Unpicklable("here", "trouble")),
     "no memory": lambda _: fail(MemoryError()),
