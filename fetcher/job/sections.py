@@ -239,7 +239,7 @@ class Job(Section):
     """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them. Without `fetch`
     a row is a record already."""
 
-    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"fetch": ["parse"], "parse": ["fetch"]}})
+    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"fetch": ["parse"]}})
 
     name: JobName = Field(description="Name of the job: letters, digits, '.', '_' and '-'.")
     read: Read = Field(description="Where the rows come from.")
