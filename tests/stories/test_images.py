@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tests.annotate.pictures import BLUE, GREEN, RED, WHITE, animated, encoded, 
 from tests.stories.conftest import ROOT
 from tests.stories.feeds import serving
 
+POLL_S = 0.005
 THUMBNAILS = ROOT / "configs" / "thumbnails.toml"
 DOCS = ROOT / "docs" / "annotate.md"
 JOB = """
@@ -125,7 +128,8 @@ def test_runs_that_are_killed_leave_nothing_half(fetcher, start, output, photos,
     for most in (1, 20, 40):
         process = start("run", tmp_path / "job.toml", "--set", "write.rotate.records=7")
         while process.poll() is None and len(list(small.glob("*.jpg"))) < most:
-            pass
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_S)
         process.kill()
         process.communicate()
     ran = fetcher("run", tmp_path / "job.toml", "--set", "write.rotate.records=7")
