@@ -238,4 +238,6 @@ def added_text(section: AnnotateSection) -> str:
         return section.into
     if section.lookup:
         return ", ".join(name for name, _ in section.lookup.pairs())
+    if section.image:
+        return ", ".join([*section.image.take, *(["saved"] if section.image.resize else [])])
     return "what its function gives"

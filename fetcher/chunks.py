@@ -62,7 +62,7 @@ class Labeller:
     def __init__(self, job: LoadedJob, around: Surroundings) -> None:
         self._job = job
         self._around = around
-        self._labelling = Labelling(steps_of(job.annotate, origins_of(job, around.now())), job.write.key)
+        self._labelling = Labelling(steps_of(job.annotate, origins_of(job, around.now()), job.folder), job.write.key)
         self._repros = Repros(around.layout.state, job.secrets)
         self._is_first = True
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS

@@ -96,7 +96,7 @@ async def _repro(job: LoadedJob, key: str) -> tuple[Repro, Reproduced]:
             body = kept.body if kept else None
     if body is None:
         raise NotKept(f"{key}: its answer is not kept any more; `fetcher failures retry` has it asked for again")
-    engine = engine_of(job.parse.model_copy(update={"workers": 1}), annotated_parsing(job, found.at))
+    engine = engine_of(job.parse.model_copy(update={"workers": 1}), annotated_parsing(job, found.at, is_trial=True))
     try:
         async with engine:
             parsed = await engine.run(Answer(body, values_of(found), found.content_type))

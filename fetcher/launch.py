@@ -130,7 +130,8 @@ def own_process() -> None:
 
 def layout_of(job: LoadedJob) -> Layout:
     """Where a job's files lie."""
-    return Layout(job.write.folder, job.write.folder / ".fetcher", tables=tuple(job.write.tables))
+    beside = tuple({section.image.folder for section in job.annotate if section.image and section.image.folder})
+    return Layout(job.write.folder, job.write.folder / ".fetcher", tables=tuple(job.write.tables), beside=beside)
 
 
 def user_state(layout: Layout, environ: Mapping[str, str]) -> Path:

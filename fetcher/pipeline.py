@@ -147,7 +147,8 @@ async def parsed_of(stations: Stations, fetched: Fetched, errand: Errand, place:
     response = fetched.response
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return NONE
-    answer = Answer(response.body, dict(errand.row.values), response.header("Content-Type") or "")
+    name = errand.row.key.partition("#")[0]  # whatever is asked, the row is the same
+    answer = Answer(response.body, dict(errand.row.values), response.header("Content-Type") or "", name)
     try:
         if stations.parsing.may_take_long or not stations.engine.scales.is_light(len(answer.body)):
             return await stations.engine.run(answer)
@@ -214,7 +215,7 @@ async def opened(
 ) -> tuple[Coroutine[None, None, None], Callable[[], Awaitable[None]]]:
     """What is to be done for all rows, and what before it is dropped; open until the stack closes."""
     around, writer = run
-    reading = Reading(is_file=bool(job.read.table or job.read.records))
+    reading = Reading(is_file=job.read.has_items)
     rows = rows_of(job, around.ledger, around.now(), reading)
     if is_in_chunks(job):
         labeller = await stack.enter_async_context(Labeller(job, around))

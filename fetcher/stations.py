@@ -155,7 +155,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         policy=policy_of(job),
     )
     await stack.enter_async_context(client)
-    parsing = annotated_parsing(job, around.now())
+    parsing = annotated_parsing(job, around.now(), is_trial=around.witness is not None)
     engine = await stack.enter_async_context(engine_of(job.parse, parsing))
     stack.callback(lambda: around.tally.worked(engine.workers, engine.busy_s))
     if parsing.function:
@@ -203,9 +203,10 @@ def parsing_of_job(job: LoadedJob) -> Parsing:
     return parsing_of(job.parse, job.write.key, job.fetch.pages, tables)
 
 
-def annotated_parsing(job: LoadedJob, now: float) -> Parsing:
-    """The same, with what the job adds to its records at `now` (epoch seconds)."""
-    return with_annotators(parsing_of_job(job), steps_of(job.annotate, origins_of(job, now)))
+def annotated_parsing(job: LoadedJob, now: float, *, is_trial: bool = False) -> Parsing:
+    """The same, with what the job adds to its records at `now` (epoch seconds). On trial nothing is left behind."""
+    steps = steps_of(job.annotate, origins_of(job, now), job.folder, is_trial=is_trial)
+    return with_annotators(parsing_of_job(job), steps)
 
 
 def with_annotators(parsing: Parsing, steps: tuple[Step, ...]) -> Parsing:

@@ -88,7 +88,7 @@ def status(job: LoadedJob, now: float, user_state: Path) -> Status:
             found.rows[standing.state if standing else RowState.WAITING] += 1
             if standing and standing.not_before > now:
                 found.not_before = max(found.not_before, standing.not_before)
-            if not (job.read.table or job.read.records):  # their lines are no range to have gaps in
+            if not job.read.has_items:  # their lines are no range to have gaps in
                 found.note_gap(row, standing)
         found.reasons = Counter({key: count for key, count in ledger.counts().items() if key[1]})
         found.segments = ledger.segments()

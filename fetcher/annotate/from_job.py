@@ -1,20 +1,30 @@
 """What a job says of annotators, as a worker needs it: without the models that read a job file."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rule, Rules
 from fetcher.annotate.steps import ByFunction, ByRules, Step
+from fetcher.annotate.thumbnails import Thumbnails
 from fetcher.job.annotate import AnnotateSection, LookupSection, RulesSection
+from fetcher.job.images import ImageSection
 from fetcher.provenance import Origin
 
+QUALITY = 85
 
-def steps_of(sections: Sequence[AnnotateSection], origins: Sequence[Origin | None]) -> tuple[Step, ...]:
-    """The annotators of a job, in order, and where each says that its fields are from."""
-    return tuple(
-        Step(_by(section), section.into or "", section.when or "", section.only_empty, origin)
-        for section, origin in zip(sections, origins, strict=True)
-    )
+
+def steps_of(
+    sections: Sequence[AnnotateSection], origins: Sequence[Origin | None], folder: Path, *, is_trial: bool = False
+) -> tuple[Step, ...]:
+    """The annotators of a job in that folder, in order, and where each says that its fields are from. On trial they
+    leave nothing behind."""
+    found = []
+    for section, origin in zip(sections, origins, strict=True):
+        by = _by_image(section.image, folder, is_trial) if section.image else _by(section)
+        found.append(Step(by, section.into or "", section.when or "", section.only_empty, origin))
+    return tuple(found)
 
 
 def _by(section: AnnotateSection) -> ByRules | ByFunction | Lookup:
@@ -33,3 +43,12 @@ def _by_rules(told: RulesSection) -> ByRules:
 
 def _lookup(told: LookupSection) -> Lookup:
     return Lookup(told.table, told.field, told.column or told.field, told.pairs())
+
+
+def _by_image(told: ImageSection, folder: Path, is_trial: bool) -> Images:
+    thumbnails = None
+    if told.resize and told.folder and told.name and told.saved_as:
+        quality = told.quality or QUALITY
+        where = (str(told.folder), told.name)
+        thumbnails = Thumbnails(told.resize, told.fit, *where, told.saved_as, quality, is_kept=not is_trial)
+    return Images(told.take, told.max_pixels, told.path, str(folder), told.bytes_ or "", thumbnails)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rules
 from fetcher.engines.functions import function_of
@@ -43,7 +44,7 @@ class Step:
     record says where its fields are from.
     """
 
-    by: ByRules | ByFunction | Lookup
+    by: ByRules | ByFunction | Lookup | Images
     into: str = ""
     when: str = ""
     only_empty: bool = False
@@ -55,16 +56,20 @@ class Step:
         return not isinstance(self.by, ByRules) or any(rule.patterns for rule in self.by.rules.rules)
 
 
-def annotated(steps: tuple[Step, ...], records: Iterable[Record]) -> Iterator[Record]:
-    """The records with what the annotators have added. Raises `Quarantined` for a record that one cannot take, and
-    `JobError` where a function or a table cannot be read."""
+def annotated(steps: tuple[Step, ...], records: Iterable[Record], row_key: str = "") -> Iterator[Record]:
+    """The records with what the annotators have added, without the pictures themselves. `row_key` is what their row
+    is known by. Raises `Quarantined` for a record that one cannot take, `JobError` where a function or a table cannot
+    be read, `DiskFailed` where a picture cannot be saved."""
+    pictures = {step.by.content for step in steps if isinstance(step.by, Images)}
     for number, record in enumerate(records, 1):
         if not isinstance(record, Mapping):
             raise Quarantined(f"record {number} is of type {type(record).__name__}, expected a dict")
         found: dict[str, object] = dict(record)
         for step in steps:
             if _is_wanted(step, found):
-                _add(step, found, number)
+                _add(step, found, number, row_key)
+        for name in pictures:
+            found.pop(name, None)
         yield found
 
 
@@ -96,13 +101,15 @@ def _is_wanted(step: Step, record: dict[str, object]) -> bool:
     return is_true(_condition(step.when)(record))
 
 
-def _add(step: Step, record: dict[str, object], number: int) -> None:
+def _add(step: Step, record: dict[str, Any], number: int, row_key: str = "") -> None:
     match step.by:
         case ByRules():
             _label_each(step, step.by, [record])
             return
         case Lookup():
             added = _fields_of(step, step.by.found(record), number)
+        case Images():
+            added = _fields_of(step, step.by.found(record, f"{row_key} {number}"), number)
         case ByFunction():
             added = _fields_of(step, _called(step.by, record, number), number)
     record.update(added)

@@ -19,8 +19,8 @@ from fetcher.engines.patience import Died, Hung, Limits
 from fetcher.engines.pool import Pool, exit_text
 from fetcher.engines.scales import Scales
 from fetcher.engines.tracebacks import described
-from fetcher.engines.worker import Answer, Answers, Done, Item, Raised, Result, Unusable
-from fetcher.errors import JobError, Quarantined, RunStopped
+from fetcher.engines.worker import Answer, Answers, Broken, Done, Item, Raised, Result, Unusable
+from fetcher.errors import DiskFailed, JobError, Quarantined, RunStopped
 
 BATCH_ITEMS = 16
 BATCH_S = 0.01
@@ -93,7 +93,7 @@ class Processes(Generic[Item, Result]):
         """The function's result.
 
         Raises `Quarantined` with the reason when this item raised, died or hung, `JobError` when the job's own code
-        cannot be loaded, `RunStopped` when workers cannot be kept alive.
+        cannot be loaded, `DiskFailed` when it could not write, `RunStopped` when workers cannot be kept alive.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         await self._queue.put(_Job(_pickled(item), future))
@@ -203,6 +203,8 @@ def _deliver(job: _Job[Result], answer: Answer) -> None:
             _fail(job, Quarantined(reason, trace, at))
         case Unusable(file, faults):
             _fail(job, JobError(file, faults))
+        case Broken(reason):
+            _fail(job, DiskFailed(reason))
         case Done(result):
             try:
                 value = pickle.loads(result)

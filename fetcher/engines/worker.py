@@ -27,7 +27,7 @@ from fetcher.engines.memory import Gauge, limit_memory, size_text
 from fetcher.engines.notes import LOADING, NO_RECORD, NOBODY, Mark, Notes
 from fetcher.engines.output import print_to
 from fetcher.engines.tracebacks import described, place_of, trace_of
-from fetcher.errors import Fault, FetcherError, JobError, RunStopped
+from fetcher.errors import DiskFailed, Fault, FetcherError, JobError, RunStopped
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -74,7 +74,14 @@ class Unusable:
     faults: tuple[Fault, ...]
 
 
-Answer = Done | Raised | Unusable
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The disk failed under this item, and would fail under the next: it ends the run."""
+
+    reason: str
+
+
+Answer = Done | Raised | Unusable | Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +209,8 @@ def answer(function: Callable[[Any], object], item: bytes) -> Answer:
         return Done(pickle.dumps(function(pickle.loads(item)), pickle.HIGHEST_PROTOCOL))
     except JobError as error:
         return Unusable(error.file, error.faults)
+    except DiskFailed as error:
+        return Broken(str(error))
     except FetcherError as error:
         return Raised(str(error), at=_record_at())
     except MemoryError as error:

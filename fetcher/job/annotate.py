@@ -7,9 +7,10 @@ from typing import Annotated, Self
 from pydantic import Field, PlainValidator, StrictBool, ValidationInfo, WithJsonSchema, model_validator
 
 from fetcher.job.entries import Function, JsonPath
+from fetcher.job.images import ImageSection
 from fetcher.job.rule_tables import RuleSection, rules_in_file
 from fetcher.job.section import Section
-from fetcher.job.wording import hint, shown
+from fetcher.job.wording import hint, listed, shown
 
 
 def _read_file(value: object, info: ValidationInfo) -> Path:
@@ -88,6 +89,9 @@ class LookupSection(Section):
         return tuple(self.take.items()) if isinstance(self.take, dict) else tuple((name, name) for name in self.take)
 
 
+KINDS = ("rules", "function", "lookup", "image")
+
+
 class AnnotateSection(Section):
     """One annotator. They run in the order of the file, so that one sees what the one before has added."""
 
@@ -97,6 +101,7 @@ class AnnotateSection(Section):
         description="A function of yours, 'file.py:name': a record (dict) in, a value out, or the fields to add.",
     )
     lookup: LookupSection | None = Field(default=None, description="Fields of a table, found by a key.")
+    image: ImageSection | None = Field(default=None, description="What is to be told of a picture; a smaller one.")
     into: str | None = Field(
         default=None, min_length=1, description="Field for the result. Left out: the result's own fields are added."
     )
@@ -111,9 +116,9 @@ class AnnotateSection(Section):
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
-        given = [name for name in ("rules", "function", "lookup") if getattr(self, name) is not None]
+        given = [name for name in KINDS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"expected one of 'rules', 'function' and 'lookup', got {len(given)} of them")
+            raise ValueError(f"expected one of {listed(map(repr, KINDS))}, got {len(given)} of them")
         if self.rules and not self.into:
             raise ValueError("rules need 'into', the field that the labels go into")
         if self.only_empty and not self.into:

@@ -13,6 +13,8 @@ from fetcher.job.wording import guess, listed
 
 _DEFAULT_LAST_DAY = "yesterday"
 MOST_SHOWN = 20
+WORKING = ("timeout", "memory", "workers")
+"""Keys of `[parse]` that are about how records are worked at, wherever they come from."""
 
 
 def rule_faults(tree: Mapping[str, object], folder: Path) -> list[tuple[KeyPath, str]]:
@@ -36,9 +38,10 @@ def _flow_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
     """Who is asked has answers, which are parsed; rows of nobody are records, which something is added to."""
     if "fetch" in tree and "parse" not in tree:
         yield ("parse",), "this section is missing"
-    if "fetch" not in tree and "parse" in tree:
-        yield ("fetch",), "this section is missing"
-    if "fetch" not in tree and "parse" not in tree and "annotate" not in tree:
+    parse = table_at(tree, "parse")
+    if "fetch" not in tree and (set(parse) - {*WORKING, "records"} or parse.get("records", "@") != "@"):
+        yield ("fetch",), f"this section is missing; without it [parse] has {listed(WORKING)} alone"
+    elif "fetch" not in tree and "annotate" not in tree:
         yield ("fetch",), "this section is missing, or, where the rows are records already, [[annotate]]"
 
 

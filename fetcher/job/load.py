@@ -95,12 +95,20 @@ def _parent_of(job: Job, environ: Mapping[str, str], children: tuple[Path, ...])
     return parent, ""
 
 
+def set_records(tree: dict[str, object]) -> None:
+    """Rows of nobody are records as they are, whatever else is said of how they are worked at."""
+    parse = tree.get("parse")
+    if "fetch" not in tree and isinstance(parse, dict) and "records" not in parse:
+        tree["parse"] = {**parse, "records": "@"}
+
+
 def _checked(
     tree: dict[str, object], folder: Path, variables: Variables
 ) -> tuple[Job | None, list[tuple[KeyPath, str]]]:
     """The job where it is valid, and all that is wrong where it is not."""
     job = None
     set_zone(tree)
+    set_records(tree)
     found = rule_faults(tree, folder)
     try:
         job = Job.model_validate(tree, context={"folder": folder})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from fetcher.job.files import FILE_SLOTS
 from fetcher.job.places import KeyPath
 from fetcher.job.steps import parse_every
 from fetcher.job.tables import Table, parse_values
@@ -14,7 +15,7 @@ from fetcher.tabular.lines import UnreadableTable
 from fetcher.tabular.reading import columns_of
 
 DEFAULT_STEP = "1 day"
-SOURCES = ("dates", "table", "values", "records")
+SOURCES = ("dates", "table", "values", "records", "files")
 TABLE: KeyPath = ("read", "table")
 
 
@@ -48,6 +49,7 @@ def offers_of(read: Mapping[str, object], folder: Path) -> Offers:
         *([_date_offer(read.get("dates"))] if "dates" in read or not set(SOURCES) & set(read) else []),
         *([_table_offer(read, folder, faults)] if "table" in read else []),
         *([_record_offer(read["records"])] if "records" in read else []),
+        *([_Offer("files", "from read.files", list(FILE_SLOTS))] if "files" in read else []),
         *([_value_offer(read["values"])] if "values" in read else []),
     ]
     owners: dict[str, str] = {}

@@ -5,12 +5,16 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from fetcher.job.days import DayText, StepText, TimezoneText, order_fault
+from fetcher.job.files import Files
 from fetcher.job.records import Records
 from fetcher.job.section import Section, written
 from fetcher.job.steps import EveryText
 from fetcher.job.tables import Table, Values
+from fetcher.job.wording import listed
 
-SOURCES = ("dates", "table", "values", "records")
+SOURCES = ("dates", "table", "values", "records", "files")
+ITEMS = ("table", "records", "files")
+"""Sources of which a job has one at most."""
 
 
 class Dates(Section):
@@ -58,6 +62,7 @@ class Read(Section):
     records: Records | None = Field(
         default=None, description="Another job: one request for each record that it has brought home."
     )
+    files: Files | None = Field(default=None, description="Files: one request, or record, for each of them.")
     key: tuple[str, ...] = Field(
         default=(),
         description="Columns of the table, or fields of the records, that tell them apart, such as ['id']. Left out: "
@@ -70,13 +75,19 @@ class Read(Section):
             raise ValueError(fault)
         return self
 
+    @property
+    def has_items(self) -> bool:
+        """Whether rows lie in files, rather than in the job: what is read may be slow, and is no range of days."""
+        return any(getattr(self, name) for name in ITEMS)
+
 
 def sources_fault(sources: list[str], has_key: bool) -> str | None:
     """What is wrong between the sources of a job."""
     if not sources:
-        return "expected 'dates', 'table', 'values' or 'records': where do the rows come from?"
-    if {"table", "records"} <= set(sources):
-        return "expected either 'table' or 'records', got both"
+        return "expected 'dates', 'table', 'values', 'records' or 'files': where do the rows come from?"
+    given = [name for name in ITEMS if name in sources]
+    if len(given) > 1:
+        return f"expected one of 'table', 'records' and 'files', got {listed(given)}"
     if has_key and not {"table", "records"} & set(sources):
         return "'key' names columns of a table or fields of records, and there is neither 'table' nor 'records'"
     return None

@@ -4,6 +4,7 @@ How each kind of value is read is in `entries`; here is only which key holds wha
 """
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator, model_validator
@@ -226,6 +227,9 @@ def slots_in(value: object) -> Iterator[str]:
                 yield from slots_in(item)
 
 
+READ_AGAIN = "lies where read.files looks: each run would find what the last one has written"
+
+
 def nobody() -> Fetch:
     """What a job asks that has no `[fetch]`: nobody. Nothing of it is ever sent."""
     return Fetch.model_validate({"base_url": "http://localhost", "url": "/", "cache": {"keep": "none"}})
@@ -235,7 +239,7 @@ class Job(Section):
     """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them. Without `fetch`
     a row is a record already."""
 
-    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"fetch": ["parse"], "parse": ["fetch"]}})
+    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"fetch": ["parse"]}})
 
     name: JobName = Field(description="Name of the job: letters, digits, '.', '_' and '-'.")
     read: Read = Field(description="Where the rows come from.")
@@ -247,6 +251,27 @@ class Job(Section):
         default=(), description="What is added to each record, annotator by annotator."
     )
     write: Write = Field(description="Where the records go, and how big a file of them grows.")
+
+    @field_validator("annotate")
+    @classmethod
+    def _check_pictures(
+        cls, annotate: tuple[AnnotateSection, ...], info: ValidationInfo
+    ) -> tuple[AnnotateSection, ...]:
+        read = info.data.get("read")
+        for image in (section.image for section in annotate):
+            if read and read.files and image and image.folder and image.name:
+                suffix = PurePath(image.name.text).suffix
+                if read.files.path.reaches(image.folder, suffix):
+                    raise ValueError(f"image.folder ({image.folder}) {READ_AGAIN}")
+        return annotate
+
+    @field_validator("write")
+    @classmethod
+    def _check_folder(cls, write: Write, info: ValidationInfo) -> Write:
+        read = info.data.get("read")
+        if read and read.files and read.files.path.reaches(write.folder, ".jsonl"):
+            raise ValueError(f"folder ({write.folder}) {READ_AGAIN}")
+        return write
 
     @field_validator("write")
     @classmethod

@@ -18,8 +18,8 @@ from fetcher.parse.paths import kind_named, search
 from fetcher.parse.shapes import Shape, shaped
 from fetcher.parse.unpacking import Packing, unpacked
 
-Annotate = Callable[[Iterable[Mapping[str, object]]], Iterable[Mapping[str, object]]]
-"""Records in, the same with what is added to them out."""
+Annotate = Callable[[Iterable[Mapping[str, object]], str], Iterable[Mapping[str, object]]]
+"""Records in, and what their row is known by; the same with what is added to them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,12 @@ class Parsing(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body on its way to a parser, the values of its row, and what its sender says that it is."""
+    """A body on its way to a parser, the values and the key of its row, and what its sender says that it is."""
 
     body: bytes
     values: Mapping[str, Value]
     content_type: str = ""
+    row_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ class Parsed:
     drift: Mapping[str, int] = field(default_factory=dict)
 
 
-def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_type: str = "") -> Parsed:
+def parse(
+    parsing: Parsing, body: bytes, values: Mapping[str, Value], content_type: str = "", *, row_key: str = ""
+) -> Parsed:
     """The records of one answer.
 
     Raises `Quarantined` when one cannot be written down, `JobError` when the job's own function cannot be loaded, and
@@ -87,7 +90,7 @@ def parse(parsing: Parsing, body: bytes, values: Mapping[str, Value], content_ty
             answer = decoded(parsing.format, part, content_type if parsing.packing.kind == "none" else "")
         found = checked(_named(_found(parsing, part, values, answer), parsing.member_into, name))
         found = watch.over(found) if watch else found
-        main.add(parsing.annotate(found) if parsing.annotate else found)
+        main.add(parsing.annotate(found, row_key) if parsing.annotate else found)
         for side, (table, shape) in zip(sides, parsing.tables, strict=True):
             try:
                 side.add(_shaped(shape, answer, values))
@@ -114,7 +117,7 @@ def load(parsing: Parsing) -> None:
 
 def parse_item(parsing: Parsing, item: Answer) -> Parsed:
     """`parse` for an engine, which hands over one item."""
-    return parse(parsing, item.body, item.values, item.content_type)
+    return parse(parsing, item.body, item.values, item.content_type, row_key=item.row_key)
 
 
 def _found(parsing: Parsing, body: bytes, values: Mapping[str, Value], answer: object) -> object:

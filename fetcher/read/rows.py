@@ -9,6 +9,7 @@ from fetcher.job.read import Read
 from fetcher.job.tables import Axis
 from fetcher.model import Row
 from fetcher.read.dates import date_rows
+from fetcher.read.files import file_rows
 from fetcher.read.keys import key_of
 from fetcher.read.tables import Reading, record_rows, table_rows
 
@@ -16,14 +17,16 @@ from fetcher.read.tables import Reading, record_rows, table_rows
 def source_rows(read: Read, now: datetime, reading: Reading, lines: Iterable[bytes] = ()) -> Iterator[Row]:
     """Every row of the job at a time (aware); `lines` are the records of another job that it reads.
 
-    The table is gone through once, its lines in their order; the days of each line follow each other, and so do the
-    values of each day. Raises `UnreadableTable`.
+    A table is gone through once, its lines in their order, and so are files; the days of each line follow each other,
+    and so do the values of each day. Raises `UnreadableTable`.
     """
     found: Iterable[Row] = [Row("", {})]
     if read.table:
         found = table_rows(read.table, read.key, reading)
     elif read.records:
         found = record_rows(lines, read.records, read.key)
+    elif read.files:
+        found = file_rows(read.files.path)
     elif read.dates and not read.values:
         yield from date_rows(read.dates, now)
         return

@@ -1,6 +1,7 @@
 """The few things that writing asks of a file system, each one call, so that a model of a power cut can stand in."""
 
 import asyncio
+import ctypes
 import hashlib
 import os
 from collections.abc import Iterator
@@ -48,6 +49,10 @@ class Disk(Protocol):
 
     def sync_folder(self, folder: Path) -> None:
         """Make the folder's names durable."""
+
+    def sync_all(self, folder: Path) -> None:
+        """Make durable what lies in and below the folder, and whatever else its file system has. One that is not there
+        has nothing."""
 
     def size(self, path: Path) -> int | None:
         """Bytes, or None where there is no such file."""
@@ -119,6 +124,21 @@ class RealDisk:
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(number)
+        finally:
+            os.close(number)
+
+    def sync_all(self, folder: Path) -> None:
+        """syncfs; where the system has none, sync."""
+        try:
+            number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return
+        try:
+            library = ctypes.CDLL(None, use_errno=True)
+            if not hasattr(library, "syncfs"):
+                os.sync()
+            elif library.syncfs(number):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
         finally:
             os.close(number)
 

@@ -33,7 +33,8 @@ class Layout:
     """Where segments lie: `folder` is the job's output, `state` its `.fetcher`, both on `disk`.
 
     `tables` are the names of those that the job has beside the main one. Where it `publishes` nothing, sealed segments
-    stay at their open names, and nothing but these is touched: the folder is that of another ledger.
+    stay at their open names, and nothing but these is touched: the folder is that of another ledger. `beside` are
+    other folders, whose files records name.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Layout:
     disk: Disk = field(default_factory=RealDisk)
     tables: tuple[str, ...] = ()
     publishes: bool = True
+    beside: tuple[Path, ...] = ()
 
     def open_path(self, number: int, table: str = MAIN) -> Path:
         """`.fetcher/000007.open`, or `.fetcher/stations-000007.open`"""

@@ -144,8 +144,11 @@ class Writer:
             await replace_summaries(self._layout, self._ledger)
 
     async def _write(self, batch: Batch, is_last: bool, now: float) -> list[Segment]:
-        """Bring the lines of a batch to the disk; returns the segments that the ledger may vouch for then."""
+        """Bring the lines of a batch, and the files that they name, to the disk; returns the segments that the ledger
+        may vouch for then."""
         vouched = []
+        for folder in self._layout.beside if batch.rows else ():
+            await asyncio.to_thread(self._layout.disk.sync_all, folder)
         for table, lines in batch.lines.items():
             joined = await asyncio.to_thread(b"".join, lines)  # eight megabytes take as long
             vouched += await self._series[table].append(joined, batch.records[table], now)

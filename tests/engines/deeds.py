@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fetcher.engines import worker
 from fetcher.engines.output import LONGEST_LINE
-from fetcher.errors import Fault, JobError, Quarantined
+from fetcher.errors import DiskFailed, Fault, JobError, Quarantined
 
 
 class Unpicklable(Exception):
@@ -142,6 +142,7 @@ DEEDS = {
     "raise lines": lambda _: fail(ValueError("one\n  two")),
     "refuse": lambda text: fail(Quarantined(text)),
     "blame job": lambda file: fail(JobError(file, [Fault(3, 1, "", "cannot be loaded")])),
+    "fill disk": lambda text: fail(DiskFailed(text)),
     "mute": lambda _: fail(Mute()),
     "unpicklable exception": lambda _: fail(Unpicklable("here", "trouble")),
     "no memory": lambda _: fail(MemoryError()),

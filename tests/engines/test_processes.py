@@ -20,7 +20,7 @@ from fetcher.engines.output import LONGEST_LINE, MOST_LINES
 from fetcher.engines.patience import Limits
 from fetcher.engines.processes import BATCH_ITEMS, Processes
 from fetcher.engines.tracebacks import LONGEST_REASON
-from fetcher.errors import JobError, Quarantined, RunStopped
+from fetcher.errors import DiskFailed, JobError, Quarantined, RunStopped
 from tests.engines import deeds, parent_only
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +228,13 @@ async def test_fault_of_the_job_reaches_whoever_waits_as_it_is():
     async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         with pytest.raises(JobError, match=r"^parse\.py:3:1 cannot be loaded$"):
             await engine.run(("blame job", "parse.py"))
+
+
+async def test_a_disk_that_failed_in_a_worker_ends_the_run():
+    """It is no item's fault either, and would be the next one's."""
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
+        with pytest.raises(DiskFailed, match=r"^/thumbs: No space left on device$"):
+            await engine.run(("fill disk", "/thumbs: No space left on device"))
 
 
 async def test_code_of_the_job_that_cannot_be_loaded_ends_every_item_with_the_fault():

@@ -158,7 +158,7 @@ def test_a_single_rate_needs_no_list(load):
         ('parse.records="items["', "which is not JMESPath"),
         ('parse.records="a[].lenght(@)"', "JMESPath has no function lenght"),
         ("fetch.url=true", "expected text in quotes, got true"),
-        ("read={}", "read: expected 'dates', 'table', 'values' or 'records': where do the rows come from?"),
+        ("read={}", "read: expected 'dates', 'table', 'values', 'records' or 'files': where do the rows come from?"),
         ('write.folder="circle/a"', "cannot be reached"),
         ('write.folder="~/data"', "write ${HOME}"),
         ('write.folder="job.toml"', "which is a file"),

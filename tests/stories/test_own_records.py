@@ -64,6 +64,18 @@ def test_a_table_is_labelled_without_a_request(fetcher, output, job, tmp_path):
     assert len(output(tmp_path / "out").records()) == 3
 
 
+def test_how_records_are_worked_at_may_be_said_and_nothing_else(fetcher, output, job, tmp_path):
+    """There is no answer that could be parsed; how long a record may take changes none."""
+    work = '[parse]\nworkers = 1\ntimeout = "5 s"\n'
+    assert fetcher("run", job(JOB.replace("[write]", work + "[write]"))).code == 0
+    assert len(output(tmp_path / "out").records()) == 3
+    assert fetcher("run", job()).code == 0
+    for told in ('format = "csv"', 'records = "a"', 'function = "job.py:parse"'):
+        refused = fetcher("run", job(JOB.replace("[write]", f"{work}{told}\n[write]")))
+        assert refused.code == 78
+        assert "fetch: this section is missing; without it [parse] has timeout and workers alone" in refused.err
+
+
 def test_a_new_line_alone_is_labelled(fetcher, output, job, tmp_path):
     """And rules that changed label everything anew, on request, from the rows as they are."""
     assert fetcher("run", job()).code == 0

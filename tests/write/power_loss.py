@@ -242,6 +242,10 @@ class ModelDisk:
         self._before("sync_folder", folder)
         self._folder(folder).sync()
 
+    def sync_all(self, folder: Path) -> None:
+        self._before("sync_all", folder)
+        self._folder(folder).sync()
+
     def size(self, path: Path) -> int | None:
         inode = self._folder(path.parent).names.get(path.name)
         return None if inode is None else len(inode.content)
