@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests.stories.conftest import ROOT
+
 JOB = """
 name = "reviews"
 [read.table]
@@ -159,6 +161,16 @@ def test_a_killed_run_goes_on_without_loss_or_repeat(fetcher, start, output, job
     assert ran.code == 0, ran.err
     assert sorted(int(record["id"]) for record in output(tmp_path / "out").records()) == list(range(2000))
     check_ranges(tmp_path / "out")
+
+
+def test_reviews_get_their_topics_by_the_shipped_rules(fetcher, output, tmp_path):
+    """`configs/review_topics.toml`, over the reviews beside it."""
+    ran = fetcher("run", ROOT / "configs" / "review_topics.toml", "--set", f"write.folder='{tmp_path / 'out'}'")
+    assert ran.code == 0, ran.err
+    records = output(tmp_path / "out").records()
+    assert [record["id"] for record in records] == sorted((record["id"] for record in records), key=int)
+    assert records[0]["because"] == {"quality": "soft"}
+    assert records[1]["topics"] == ["quality"]
 
 
 def done_rows(ledger):
