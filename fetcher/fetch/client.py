@@ -12,6 +12,7 @@ from functools import partial
 from types import TracebackType
 
 from fetcher.errors import ApiDown, CredentialRefused, GaveUp, NotKept, Parked, Refused, RowError, Unknown
+from fetcher.fetch.attempts import Asking
 from fetcher.fetch.auth import has_tokens, placed
 from fetcher.fetch.breaker import Sign, sign_of
 from fetcher.fetch.cache import Cache
@@ -40,7 +41,6 @@ from fetcher.fetch.retries import AttemptFailed, Retries, judged
 from fetcher.fetch.sources import KEPT, Fetched, Keeping, Source, Wanted
 from fetcher.fetch.tokens import Tokens
 from fetcher.fetch.windows import Start
-from fetcher.fetch.wire import Asking, Wire
 from fetcher.job.expect import Expect
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
@@ -87,6 +87,8 @@ class Client:
         self._masks = Masks(secrets)
         self._homes = homes_of(settings.base_url, settings.allowed_hosts)
         self._keys = Keys(self._made_keys(realms))
+        from fetcher.fetch.wire import Wire  # aiohttp takes a fifth of a second, and a job that asks nobody needs none
+
         self._wire = Wire(settings, tally, retries.now, check)
         self._keeping = self._keeping_of(cache, policy)
 

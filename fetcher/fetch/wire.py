@@ -7,8 +7,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace, TracebackType
 
@@ -16,16 +15,13 @@ import aiohttp
 from yarl import URL
 
 from fetcher.errors import ApiDown, GaveUp, Refused
-from fetcher.fetch.auth import Placed, signed
+from fetcher.fetch.attempts import Asking
+from fetcher.fetch.auth import signed
 from fetcher.fetch.breaker import Sign
-from fetcher.fetch.deadlines import Deadline
 from fetcher.fetch.decoding import MOST_RATIO, OFFERED, Body, Bomb, Damaged, TooLarge
 from fetcher.fetch.guard import NotPublic, check_public
-from fetcher.fetch.limits import Realm
 from fetcher.fetch.reach import Reach
-from fetcher.fetch.redirects import Hop
 from fetcher.fetch.retries import AttemptFailed
-from fetcher.fetch.windows import Start
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
 from fetcher.origins import origin_of
@@ -33,36 +29,6 @@ from fetcher.tally import Tally
 
 CONNECT_TIMEOUT_S = 10.0
 USER_AGENT = "polite-fetcher"
-
-
-@dataclass(slots=True)
-class Asking:
-    """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last.
-
-    The `hop` is what is sent now, in that `realm`; `shown` is the credential that goes along, if it `is_signed`.
-    Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt.
-    """
-
-    request: Request
-    intend: Callable[[], Awaitable[None]] | None
-    is_repeatable: bool
-    hop: Hop
-    is_signed: bool = True
-    deadline: Deadline = field(default_factory=Deadline)
-    attempts: int = 0
-    is_reused: bool = False
-    accepted: frozenset[int] = frozenset()
-    asked_at: float = 0.0
-    status: int | None = None
-    start: Start = field(default_factory=lambda: Start(0.0))
-    realm: Realm | None = None
-    shown: Placed | None = None
-
-    async def leave(self) -> None:
-        """There is a connection, and nothing has gone out over it: one that is refused has sent nothing."""
-        if self.intend:
-            await self.intend()
-            self.intend = None
 
 
 class Wire:

@@ -9,7 +9,7 @@ commit; the next start recovers.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -122,7 +122,7 @@ class Writer:
             until = now if put.committed else until or now + GROUP_S
         return batch, False
 
-    async def _commit(self, outcomes: list[Outcome | DoneRows], is_last: bool) -> None:
+    async def _commit(self, outcomes: Sequence[Outcome | DoneRows], is_last: bool) -> None:
         now = self._now()
         batch = Batch(self._ledger, {table: series.next_record for table, series in self._series.items()})
         for number, outcome in enumerate(outcomes, 1):
