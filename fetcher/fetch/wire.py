@@ -15,7 +15,7 @@ from types import SimpleNamespace, TracebackType
 import aiohttp
 from yarl import URL
 
-from fetcher.errors import ApiDown, GaveUp, Refused
+from fetcher.errors import ApiDown, GaveUp, Parked, Refused
 from fetcher.fetch.auth import Placed, signed
 from fetcher.fetch.breaker import Sign
 from fetcher.fetch.deadlines import Deadline
@@ -40,7 +40,8 @@ class Asking:
     """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last.
 
     The `hop` is what is sent now, in that `realm`; `shown` is the credential that goes along, if it `is_signed`.
-    Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt.
+    Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt;
+    so many `answers` came that might be used.
     """
 
     request: Request
@@ -50,6 +51,7 @@ class Asking:
     is_signed: bool = True
     deadline: Deadline = field(default_factory=Deadline)
     attempts: int = 0
+    answers: int = 0
     is_reused: bool = False
     accepted: frozenset[int] = frozenset()
     asked_at: float = 0.0
@@ -67,7 +69,10 @@ class Asking:
 
 class Wire:
     """`async with Wire(...)`: a session for the job's own hosts, and one for hosts that came from data, which
-    connects to an address only if `check` (of its text) lets it. `now` gives epoch seconds."""
+    connects to an address only if `check` (of its text) lets it. `now` gives epoch seconds.
+
+    `later_turns` are waits for another attempt of what was sent before; they end when the wire is halted.
+    """
 
     def __init__(
         self, settings: Fetch, tally: Tally, now: Callable[[], float], check: Callable[[str], None] = check_public
@@ -76,7 +81,8 @@ class Wire:
         self._tally = tally
         self._now = now
         self._check = check
-        self._is_halted = False
+        self._halted = asyncio.Event()
+        self.later_turns: set[asyncio.Timeout] = set()
         self.reach = Reach()
 
     async def __aenter__(self) -> "Wire":
@@ -112,12 +118,28 @@ class Wire:
 
     def halt(self) -> None:
         """No further request leaves; whoever sends one waits to be cancelled. Those under way go on."""
-        self._is_halted = True
+        self._halted.set()
+        for turn in self.later_turns:
+            turn.reschedule(0.0)
 
     async def check_halted(self) -> None:
         """Return at once, or never once the wire is halted."""
-        if self._is_halted:
+        if self._halted.is_set():
             await asyncio.Future()  # until it is cancelled
+
+    def check_turned_away(self, asking: Asking) -> None:
+        """Raise `Parked` once the wire is halted, for what is on record as sent and was turned away: it is not lost."""
+        if self._halted.is_set() and asking.attempts and not asking.is_repeatable:
+            raise Parked("turned away, and not asked again before the run ended", 0.0)
+
+    async def sleep(self, wait: Awaitable[None]) -> None:
+        """Wait, but no longer than until the wire is halted."""
+        tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self._halted.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def down(self, reason: str) -> ApiDown:
         """What ends a run in which nobody answers."""

@@ -7,9 +7,11 @@ from typing import Annotated, Self
 from pydantic import Field, PlainValidator, StrictBool, ValidationInfo, WithJsonSchema, model_validator
 
 from fetcher.job.entries import Function, JsonPath
+from fetcher.job.model import ModelSection
 from fetcher.job.rule_tables import RuleSection, rules_in_file
 from fetcher.job.section import Section
-from fetcher.job.wording import hint, shown
+from fetcher.job.service import ServiceSection
+from fetcher.job.wording import hint, listed, shown
 
 
 def _read_file(value: object, info: ValidationInfo) -> Path:
@@ -88,6 +90,9 @@ class LookupSection(Section):
         return tuple(self.take.items()) if isinstance(self.take, dict) else tuple((name, name) for name in self.take)
 
 
+KINDS = ("rules", "function", "lookup", "service", "model")
+
+
 class AnnotateSection(Section):
     """One annotator. They run in the order of the file, so that one sees what the one before has added."""
 
@@ -97,6 +102,8 @@ class AnnotateSection(Section):
         description="A function of yours, 'file.py:name': a record (dict) in, a value out, or the fields to add.",
     )
     lookup: LookupSection | None = Field(default=None, description="Fields of a table, found by a key.")
+    service: ServiceSection | None = Field(default=None, description="A service that is asked about each record.")
+    model: ModelSection | None = Field(default=None, description="A model (an LLM) that labels each record.")
     into: str | None = Field(
         default=None, min_length=1, description="Field for the result. Left out: the result's own fields are added."
     )
@@ -111,11 +118,13 @@ class AnnotateSection(Section):
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
-        given = [name for name in ("rules", "function", "lookup") if getattr(self, name) is not None]
+        given = [name for name in KINDS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"expected one of 'rules', 'function' and 'lookup', got {len(given)} of them")
+            raise ValueError(f"expected one of {listed(KINDS, 'and')}, got {len(given)} of them")
         if self.rules and not self.into:
             raise ValueError("rules need 'into', the field that the labels go into")
+        if self.model and self.model.labels and not self.into:
+            raise ValueError("labels need 'into', the field that the label goes into")
         if self.only_empty and not self.into:
             raise ValueError("only_empty needs 'into': which field?")
         return self
@@ -128,3 +137,13 @@ class AnnotateSection(Section):
         kind = next(name for name, value in self if isinstance(value, Section))
         table = getattr(getattr(self, kind), "table", None)
         return f"{kind} {table.name}" if table else kind
+
+    def named(self, number: int) -> str:
+        """What messages call it, the so-manieth of its job: `annotate[0].service 'place'`."""
+        kind = next(kind for kind in KINDS if getattr(self, kind) is not None)
+        return f"annotate[{number}].{kind}" + (f" '{self.into}'" if self.into else "")
+
+    @property
+    def asks(self) -> ServiceSection | None:
+        """Whom it asks, and how; None for an annotator that asks nobody."""
+        return self.model.composed if self.model else self.service

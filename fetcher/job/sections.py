@@ -1,4 +1,4 @@
-"""What a job file may say: a model a section, a description a key. An editor shows the descriptions to a newcomer.
+"""What a job file may say of asking: a model a section, a description a key. An editor shows them to a newcomer.
 
 How each kind of value is read is in `entries`; here is only which key holds what.
 """
@@ -6,9 +6,8 @@ How each kind of value is read is in `entries`; here is only which key holds wha
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
-from fetcher.job.annotate import AnnotateSection
 from fetcher.job.auth import Auth
 from fetcher.job.batch import Batch
 from fetcher.job.bodies import Bodies
@@ -20,7 +19,6 @@ from fetcher.job.entries import (
     HeaderName,
     Headers,
     HostName,
-    JobName,
     JsonPath,
     QueryValue,
     RatesText,
@@ -31,13 +29,10 @@ from fetcher.job.expect import Expect
 from fetcher.job.hints import HintsSection
 from fetcher.job.kinds import number, whole_number
 from fetcher.job.pages import Pages
-from fetcher.job.parse import Parse
 from fetcher.job.poll import Poll
-from fetcher.job.read import Read
 from fetcher.job.section import Section, written
 from fetcher.job.skip import Skip
 from fetcher.job.units import duration_between, size_between
-from fetcher.job.write import Write
 from fetcher.template import Template
 
 
@@ -229,29 +224,3 @@ def slots_in(value: object) -> Iterator[str]:
 def nobody() -> Fetch:
     """What a job asks that has no `[fetch]`: nobody. Nothing of it is ever sent."""
     return Fetch.model_validate({"base_url": "http://localhost", "url": "/", "cache": {"keep": "none"}})
-
-
-class Job(Section):
-    """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them. Without `fetch`
-    a row is a record already."""
-
-    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"fetch": ["parse"], "parse": ["fetch"]}})
-
-    name: JobName = Field(description="Name of the job: letters, digits, '.', '_' and '-'.")
-    read: Read = Field(description="Where the rows come from.")
-    fetch: Fetch | None = Field(
-        default=None, description="What is asked of the API, and how politely. Left out: a row is a record already."
-    )
-    parse: Parse | None = Field(default=None, description="How an answer becomes records.")
-    annotate: tuple[AnnotateSection, ...] = Field(
-        default=(), description="What is added to each record, annotator by annotator."
-    )
-    write: Write = Field(description="Where the records go, and how big a file of them grows.")
-
-    @field_validator("write")
-    @classmethod
-    def _check_resume(cls, write: Write, info: ValidationInfo) -> Write:
-        fetch = info.data.get("fetch")
-        if fetch and fetch.pages and fetch.pages.resume == "start" and not write.key:
-            raise ValueError("fetch.pages.resume = 'start' asks again for what is there; key = ['id'] would tell it")
-        return write
