@@ -8,14 +8,13 @@ from pathlib import Path
 from fetcher.fetch.limits import Shared, realm_key
 from fetcher.fetch.starts import Clocks, this_boot
 from fetcher.job.load import LoadedJob
-from fetcher.job.service import ServiceSection
 from fetcher.template import Template
 
 
 def shared_by(job: LoadedJob, user_state: Path, now: Callable[[], float]) -> list[Shared]:
     """The starts and waits of each realm, the job's own counts; `now` gives epoch seconds."""
     about = str(job.write.folder)
-    if isinstance(job.fetch, ServiceSection):  # whose hard stops are its own
+    if job.annotator is not None:  # whose hard stops are its own
         about += f"\n{job.fetch.base_url}{job.fetch.url.source}"
     folder = hashlib.sha256(about.encode()).hexdigest()[:32]
     clocks = Clocks(time.monotonic, now, this_boot())

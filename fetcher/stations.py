@@ -33,7 +33,6 @@ from fetcher.fetch.usable import Usable
 from fetcher.job.fingerprints import origins_of
 from fetcher.job.load import LoadedJob
 from fetcher.job.model import ModelSection
-from fetcher.job.service import ServiceSection
 from fetcher.ledger import Ledger, LedgerView
 from fetcher.listing import CHUNK_ROWS
 from fetcher.model import SETTLED, Outcome, RowState
@@ -214,7 +213,7 @@ async def open_client(
 def runs_of(job: LoadedJob, layout: Layout) -> Path:
     """The folder of the request logs: an annotator that asks has one of its own, for it has limits of its own."""
     runs = layout.state / "runs"
-    return runs / realms_of(job)[0] if isinstance(job.fetch, ServiceSection) else runs
+    return runs if job.annotator is None else runs / f"{job.annotator}-{realms_of(job)[0][:8]}"
 
 
 def usable_of(job: LoadedJob, asked: Asked) -> Usable | None:

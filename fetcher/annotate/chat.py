@@ -10,11 +10,9 @@ import msgspec
 
 from fetcher.annotate.schemas import fault_in
 from fetcher.errors import Quarantined
+from fetcher.job.model import AROUND_LABELS
 
 FENCED = re.compile(r"```[\w-]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
-AROUND = " \t\r\n\"'`.*"
-"""What models put round a label."""
-
 SHOWN = 80
 
 
@@ -44,8 +42,7 @@ class Chat:
         return ""
 
     def _label(self, text: str) -> str:
-        bare = text.strip()
-        label = self._known.get(bare.casefold()) or self._known.get(bare.strip(AROUND).casefold())
+        label = self._known.get(text.strip(AROUND_LABELS).casefold())
         if label is None:
             raise Quarantined(f"the model said {_shown(text)}, which is no label")
         return label
@@ -61,7 +58,7 @@ class Chat:
 
     @cached_property
     def _known(self) -> Mapping[str, str]:
-        return {label.casefold(): label for label in self.labels}
+        return {label.strip(AROUND_LABELS).casefold(): label for label in self.labels}
 
 
 def _text(answer: object) -> str:

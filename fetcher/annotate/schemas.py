@@ -5,8 +5,8 @@ from typing import Any
 
 TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
-    "number": (int, float),
     "integer": (int,),
+    "number": (int, float),
     "boolean": (bool,),
     "null": (type(None),),
     "array": (list,),

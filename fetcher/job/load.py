@@ -31,7 +31,8 @@ PARENT: KeyPath = ("read", "records", "job")
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
     """A job that can run. All paths are absolute; `secrets` are the texts that must never be written anywhere, those of
-    its `parent` included: the job whose records are its rows. One that `asks` nobody has rows that are records."""
+    its `parent` included: the job whose records are its rows. One that `asks` nobody has rows that are records; in one of an
+    `annotator` (see `asking`), `fetch` is what that asks."""
 
     file: Path
     name: str
@@ -43,13 +44,14 @@ class LoadedJob:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     parent: "LoadedJob | None" = None
     asks: bool = True
+    annotator: int | None = None
 
     @property
     def asking(self) -> "dict[str, LoadedJob]":
         """{what messages call an annotator that asks: the same job as if what that asks were its `[fetch]`}"""
         numbered = enumerate(self.annotate)
         return {
-            section.named(number): replace(self, fetch=section.asks, asks=True)
+            section.named(number): replace(self, fetch=section.asks, asks=True, annotator=number)
             for number, section in numbered
             if section.asks
         }

@@ -15,6 +15,9 @@ from fetcher.job.service import ServiceSection
 from fetcher.job.values import parse_json_schema
 from fetcher.template import Template, escape_braces, read_template
 
+AROUND_LABELS = " \t\r\n\"'`.*"
+"""What models put round a label."""
+
 BODIES = ("json_", "form", "multipart", "text", "graphql")
 COST_PATH = "usage.total_tokens"
 RULES = (
@@ -67,8 +70,9 @@ class ModelSection(ServiceSection):
     def _check_model(self) -> Self:
         if bool(self.labels) == (self.schema_ is not None):
             raise ValueError("expected either 'labels' or 'schema', which say what an answer is")
-        if len({label.casefold() for label in self.labels}) < len(self.labels):
-            raise ValueError("two labels are the same, but for upper and lower case")
+        bare = {label.strip(AROUND_LABELS).casefold() for label in self.labels}
+        if len(bare) < len(self.labels) or "" in bare:
+            raise ValueError("expected labels that are told apart by their letters, whatever their case")
         if strange := [name for name in (*BODIES, "batch") if getattr(self, name) is not None]:
             raise ValueError(f"a model does not take '{strange[0].rstrip('_')}': its prompt is what it is asked")
         if self.labels and self.take:

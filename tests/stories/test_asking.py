@@ -6,6 +6,7 @@ import json
 import pytest
 from aiohttp import web
 
+from fetcher.model import RowState
 from tests.stories.feeds import pending_signals, published, sets, states, until
 from tests.stories.feeds import serving as serving_feed
 from tests.stories.services import FREE, PAID, by_id, cities, make_names_job, no_answer, serving_services
@@ -368,7 +369,7 @@ def test_a_new_question_that_is_lost_is_not_forgotten_with_its_generation(
         ran = fetcher("run", job, *arguments, *changed)
         assert ran.code in (0, 3, 75), ran.err
     assert services.taken()["/paid/new-bo"] == 1
-    assert states(tmp_path / "out")["unknown"] >= 1
+    assert states(tmp_path / "out")[RowState.UNKNOWN] >= 1
     assert fetcher("failures", "retry", job, *changed).code == 0
     assert fetcher("run", job, *changed).code == 0
     assert services.taken() == {"/paid/new-bo": 1}
@@ -397,3 +398,74 @@ def test_a_run_that_is_stopped_waits_for_what_is_paid_for(start, fetcher, is_con
     assert fetcher("run", job).code == 0
     assert not asked.keys() & services.taken().keys()
     is_content(job)
+
+
+EXAMPLES = """\
+[[example]]
+name = "a name and where it is"
+row = { id = "1", name = "ann" }
+state = "done"
+records = [{ id = "1", name = "ann", city = "Rome", length = 3, paid = { length = 4 } }]
+answers = [{ json = { place = { city = "Rome" }, length = 3 } }, { json = { length = 4 } }]
+
+[[example]]
+name = "a name that nobody knows"
+row = { id = "2", name = "bo" }
+state = "refused"
+reason = "annotate[1].service 'paid'"
+answers = [{ json = {} }, { status = 404 }]
+"""
+
+
+def test_examples_answer_annotators_too(fetcher, tmp_path, services):
+    """In the order in which they are asked; nothing is sent."""
+    job = make_names_job(tmp_path, services.url, ["ann"], FREE + PAID)
+    (tmp_path / "job.test.toml").write_text(EXAMPLES)
+    ran = fetcher("test", job)
+    assert ran.code == 0, ran.out + ran.err
+    assert services.taken() == {}
+    (tmp_path / "job.test.toml").write_text(EXAMPLES.replace("Rome", "Ravenna", 1))
+    assert fetcher("test", job).code == 3
+
+
+def test_what_would_be_asked_is_told_before(fetcher, tmp_path, services):
+    """The first question by `check`, how many there are by `plan`, and what becomes of the first rows by `preview`,
+    whose answers a run finds."""
+    job = make_names_job(tmp_path, services.url, [*NAMES, "x y"], FREE + PAID.replace("{name}", "{city}"))
+    checked = fetcher("check", job)
+    assert checked.code == 0, checked.err
+    assert f"GET {services.url}/place/ann" in checked.out
+    assert f"POST {services.url}/paid" in checked.out
+    assert "annotate[1].service 'paid'.on_unknown" in checked.out
+    plan = fetcher("plan", job)
+    assert "annotate[0].service: 4 requests for 4 questions; 0 answers from the cache" in plan.out
+    assert "annotate[1].service 'paid': a question for each record at most" in plan.out
+    assert services.taken() == {}
+
+    shown = fetcher("preview", job, "--rows", "2")
+
+    assert shown.code == 0, shown.err
+    assert '"paid":{"length":11}' in shown.out
+    assert services.taken() == {"/place/ann": 1, "/place/bo": 1, "/paid/city of ann": 1, "/paid/city of bo": 1}
+    assert "annotate[0].service: 2 requests for 2 questions; 2 answers from the cache" in fetcher("plan", job).out
+    assert fetcher("run", job).code == 0
+    assert services.taken() == {"/place/cleo": 1, "/place/x y": 1, "/paid/city of cleo": 1, "/paid/city of x y": 1}
+
+
+def test_each_annotator_keeps_to_its_own_limits(fetcher, is_content, tmp_path, services):
+    """A service that allows a few requests in all ends its rows there, whatever another one allows; `verify` holds each
+    log against its own windows."""
+    few = FREE.replace("retries", 'limits = { max_requests = 3, rate = "3/s", concurrency = 1 }\nretries')
+    many = FREE.replace("/place/", "/more/").replace('take = ["place.city", "length"]', 'take = { more = "length" }')
+    job = make_names_job(tmp_path, services.url, ["a", "b", "c", "d"], many + few)
+    ran = fetcher("run", job)
+    assert ran.code == 75, ran.err
+    asked = services.taken()
+    assert sum(question.startswith("/more") for question in asked) == 4
+    assert sum(question.startswith("/place") for question in asked) == 3
+    is_content(job)
+    assert "annotate[1].service: requests: 3 of 3 used" in fetcher("status", job).out
+    raised = job.read_text().replace("max_requests = 3", "max_requests = 9")
+    job.write_text(raised)
+    assert fetcher("run", job).code == 0
+    assert sum(services.taken().values()) == 1
