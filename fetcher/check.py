@@ -14,6 +14,7 @@ from fetcher.errors import DiskFailed, Refused
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
+from fetcher.job.sections import Budget
 from fetcher.job.units import Rate
 from fetcher.launch import check_ledger_is_there, layout_of
 from fetcher.ledger import LedgerView
@@ -237,8 +238,14 @@ def limits_text(job: LoadedJob) -> str:
     if limits.max_requests:
         told.append(f"{limits.max_requests:,} requests in all")
     if limits.budget:
-        told.append(f"{limits.budget.total:g} in all at {limits.budget.cost_per_request:g} a request")
+        told.append(f"{limits.budget.total:g} in all at {prices_text(limits.budget)}")
     return "; ".join(told)
+
+
+def prices_text(budget: Budget) -> str:
+    """`0.5 a request and 0.0002 a thousand`"""
+    prices = ((budget.cost_per_request, "request"), (budget.cost_per_1000, "thousand"))
+    return " and ".join(f"{price:g} a {unit}" for price, unit in prices if price)
 
 
 def answers_text(job: LoadedJob) -> str:

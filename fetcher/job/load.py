@@ -31,8 +31,8 @@ PARENT: KeyPath = ("read", "records", "job")
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
     """A job that can run. All paths are absolute; `secrets` are the texts that must never be written anywhere, those of
-    its `parent` included: the job whose records are its rows. One that `asks` nobody has rows that are records; in one of an
-    `annotator` (see `asking`), `fetch` is what that asks."""
+    its `parent` included: the job whose records are its rows. One that `asks` nobody has rows that are records; in that
+    of an `annotator` (see `asking`), `fetch` is what that asks."""
 
     file: Path
     name: str

@@ -35,12 +35,23 @@ from fetcher.job.skip import Skip
 from fetcher.job.units import duration_between, size_between
 from fetcher.template import Template
 
+BILLIONTH = 1e-9
+
 
 class Budget(Section):
     """Money as a hard stop. Amounts count to the billionth of whatever they are in."""
 
-    cost_per_request: Annotated[float, number(1e-9, 10**6)] = Field(description="What one request costs.")
+    cost_per_request: Annotated[float, number(0, 10**6)] = Field(default=0, description="What one request costs.")
+    cost_per_1000: Annotated[float, number(0, 10**6)] = Field(
+        default=0, description="What 1,000 of what requests count for ('cost') cost, such as tokens."
+    )
     total: Annotated[float, number(0, 10**9)] = Field(description="What all requests of the job may cost together.")
+
+    @model_validator(mode="after")
+    def _check_cost(self) -> Self:
+        if self.cost_per_request < BILLIONTH and self.cost_per_1000 < 1000 * BILLIONTH:
+            raise ValueError("expected cost_per_request, or cost_per_1000 of what requests count for, as tokens")
+        return self
 
 
 class Limits(Section):
