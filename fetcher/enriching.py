@@ -19,7 +19,7 @@ from fetcher.compose.pages import Place
 from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.compose.skips import stated_answer
 from fetcher.errands import SENT, Errand, position_of
-from fetcher.errors import FetcherError, NotKept, Refused, RowError, RunStopped, Unknown
+from fetcher.errors import FetcherError, NotKept, Quarantined, Refused, RowError, RunStopped, Unknown
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.judging import LARGEST_IN_LOOP
 from fetcher.fetch.sources import Fetched, Source
@@ -59,7 +59,7 @@ async def enriched(stations: Stations, asked: tuple[Errand, Place], parsed: Pars
             break
         asking = Questions(stations, errand, place, asker, open_questions)
         try:
-            lines = await asking.answered(_RECORDS.decode_lines(parsed.lines))
+            lines = await asking.answered(records_of(parsed.lines))
             after = await parse(Answer(lines, {}, stage=stage))
         except RowError as error:
             raise asking.told(error, attempts) from error
@@ -222,7 +222,8 @@ class Questions:
     def told(self, error: RowError, attempts: int) -> RowError:
         """The same failure as the row's. While a question may have been carried out, that is what counts."""
         mine = copy.copy(error)  # others may share it
-        mine.args = (f"{self.asker.asked.name}: {error}",)
+        is_mine = error in self.failures  # and not of an annotator behind it
+        mine.args = (f"{self.asker.asked.name}: {error}" if is_mine else str(error),)
         if self.in_flight and not isinstance(mine, Unknown):
             mine = Unknown(str(mine))
         if isinstance(mine, Unknown):
@@ -230,6 +231,15 @@ class Questions:
         mine.attempts = self.attempts + error.attempts + attempts
         mine.in_flight = tuple(sorted(self.in_flight))
         return mine
+
+
+def records_of(lines: bytes) -> list[dict[str, object]]:
+    """Records that were lines for a while, the digits of their numbers kept. Raises `Quarantined`."""
+    try:
+        return _RECORDS.decode_lines(lines)
+    # ValueError: what is too large for a number was kept as it was written until now.
+    except (ValueError, RecursionError) as error:
+        raise Quarantined(f"a record cannot be read again: {error}") from error
 
 
 def slot_values(fetch: Fetch, record: Record) -> dict[str, Value]:

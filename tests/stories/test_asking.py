@@ -160,6 +160,21 @@ def test_annotators_see_what_those_before_them_have_added(fetcher, output, tmp_p
     assert "2 repeats by write.key" in ran.err
 
 
+def test_an_annotator_behind_one_that_asks_fails_under_its_own_name(fetcher, tmp_path, services):
+    """What was asked stays answered; the reason names the function."""
+    (tmp_path / "more.py").write_text("def broken(record):\n    return record['nothing']\n")
+    behind = '[[annotate]]\ninto = "same"\nfunction = "more.py:broken"\n'
+    job = make_names_job(tmp_path, services.url, ["ann"], PAID + behind)
+    ran = fetcher("run", job)
+    assert ran.code == 3, ran.err
+    assert "quarantined: record 1: broken raised KeyError" in ran.err
+    assert "service" not in ran.err
+    (tmp_path / "more.py").write_text("def broken(record):\n    return 1\n")
+    services.taken()
+    assert fetcher("run", job, "--reparse").code == 0
+    assert services.taken() == {}
+
+
 def test_numbers_keep_their_digits(fetcher, output, tmp_path, services):
     """What the job keeps exact stays so on its way through a service, and through annotators behind it."""
     digits = b'{"items": [{"name": "ann", "price": 1.10, "big": 123456789012345678901234567890.5}]}'
