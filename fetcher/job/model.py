@@ -100,5 +100,6 @@ class ModelSection(ServiceSection):
     @property
     def _instruction(self) -> str:
         if self.labels:
-            return f"Answer with one of these labels, and nothing else: {', '.join(self.labels)}."
-        return f"Answer with JSON alone, which fits this JSON Schema: {json.dumps(self.schema_, ensure_ascii=False)}"
+            return f"Answer with one of these labels alone: {', '.join(self.labels)}."
+        schema = json.dumps(self.schema_, ensure_ascii=False, separators=(",", ":"))
+        return f"Answer with JSON alone, by this JSON Schema: {schema}"

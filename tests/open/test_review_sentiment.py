@@ -99,6 +99,7 @@ def test_a_used_up_quota_ends_the_run_and_the_next_one_asks_for_the_rest(fetcher
         ran = fetcher(*labelling(api, rows))
         assert ran.code == 75, ran.err
         assert "exceeded your current quota" in ran.err
+        assert "unknown" not in ran.err  # what was turned away is not lost
         assert 20 <= len(output(tmp_path / "out").records()) <= 40
         assert sum(api.per_text.values()) <= 40 + 16 + 20
         before = dict(api.per_text)
@@ -107,7 +108,6 @@ def test_a_used_up_quota_ends_the_run_and_the_next_one_asks_for_the_rest(fetcher
 
         ran = fetcher(*labelling(api, rows))
     assert ran.code == 3, ran.err
-    assert " 0 unknown" not in ran.err
     texts = {int(row["id"]): row["Review Text"] for row in rows}
     assert all(api.per_text[texts[id_]] == before[texts[id_]] for id_ in labelled)
     assert canonical_hash(as_told(output(tmp_path / "out").records())) == canonical_hash(expected(rows))
