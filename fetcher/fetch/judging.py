@@ -49,9 +49,7 @@ class Judging:
 
     async def kept_meaning(self, response: Response) -> Meaning | None:
         """What a kept answer is by the rules of today; None where they would not have kept it."""
-        meant = kept_meaning(response, await self.rule(response))
-        is_met = self.usable is None or meant is not Meaning.RECORDS or self.usable.is_met(response)
-        return meant if is_met else None
+        return kept_meaning(response, await self.rule(response))
 
     async def tell(self, request: Request, kept: Response) -> None:
         """Tell the witness, where there is one, of a kept answer."""

@@ -24,7 +24,3 @@ class Usable:
             raise Quarantined(f"{fault}; {answers} answer{'' if answers == 1 else 's'}, none of which can be used")
         if fault:
             raise AttemptFailed(fault)
-
-    def is_met(self, response: Response) -> bool:
-        """Whether an answer can be used."""
-        return not self.fault(response.body)
