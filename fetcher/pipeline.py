@@ -1,6 +1,6 @@
 """The flow of a run, and the only file that knows its order:
 
-    read -> compose -> fetch -> parse -> write
+    read -> compose -> fetch -> parse ( -> ask -> parse ) -> write
 
 Rows wait in one bounded queue and are carried through by a fixed number of carriers, each one row at a time: that
 bounds what is in memory. A row's failure ends at its outcome; everything else ends the run.
