@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fetcher.compose.request import compose
 from fetcher.engines.functions import function_of
+from fetcher.enriching import question_about
 from fetcher.errors import DiskFailed, Refused
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
@@ -99,11 +100,11 @@ def questions_in(job: LoadedJob, row: Row | None) -> dict[str, str]:
     for name, asking in job.asking.items():
         fetch = asking.fetch
         questions[name] = f"{fetch.method} {fetch.base_url}{fetch.url}"
-        if row and not job.asks and fetch.slots() <= row.values.keys():
-            try:
-                questions[name] = request_text(compose(fetch, row), job.secrets)
-            except Refused as error:
-                questions[name] += f" (not for the first row: {redacted(str(error), job.secrets)})"
+        try:
+            question = question_about(fetch, row) if row and not job.asks else None
+            questions[name] = request_text(question, job.secrets) or questions[name]
+        except Refused as error:
+            questions[name] += f" (not for the first row: {redacted(str(error), job.secrets)})"
     return questions
 
 

@@ -253,6 +253,16 @@ def slot_values(fetch: Fetch, record: Record) -> dict[str, Value]:
     return values
 
 
+def question_about(fetch: Fetch, row: Row) -> Request | None:
+    """What is asked about a row that is a record; None where it has not all of the fields, which may be added to it.
+
+    Raises `Refused`.
+    """
+    if not fetch.slots() <= row.values.keys():
+        return None
+    return compose(fetch, row._replace(values=slot_values(fetch, row.values)))
+
+
 def with_tokens(fetch: ModelSection, request: Request) -> Request:
     """The request, counted in tokens until its answer tells how many they were: four letters each, and the answer's.
 

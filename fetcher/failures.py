@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from fetcher.check import plain_line, request_text
 from fetcher.compose.pages import place_of
 from fetcher.compose.request import compose
+from fetcher.enriching import question_about
 from fetcher.errands import told_line
 from fetcher.errors import Refused
 from fetcher.fetch.cache import Cache
@@ -69,7 +70,8 @@ def requests_of(
             return
         if row.key in failures:
             left -= 1
-            yield row.key, request_of(job, row, standings[row.key].position)
+            asked = next((one for name, one in job.asking.items() if failures[row.key].reason.startswith(name)), job)
+            yield row.key, request_of(asked, row, standings[row.key].position)
 
 
 def request_of(job: LoadedJob, row: Row, position: str) -> Request | str:
@@ -80,7 +82,9 @@ def request_of(job: LoadedJob, row: Row, position: str) -> Request | str:
         told = f" of {told_line(row.line)}: {content_of(row.values)}" if row.line else ""
         return redacted(f"nobody: the row is the record{told}", job.secrets)
     try:
-        return compose(job.fetch, row, place_of(position))
+        if job.annotator is None:
+            return compose(job.fetch, row, place_of(position))
+        return question_about(job.fetch, row) or "about a record that has more than its row"
     except Refused as error:
         return f"cannot be asked for: {redacted(str(error), job.secrets)}"
 

@@ -15,7 +15,7 @@ from fetcher.annotate.asked import Asked
 from fetcher.annotate.from_job import flow_of
 from fetcher.compose.request import compose
 from fetcher.compose.skips import stated_answer
-from fetcher.enriching import slot_values
+from fetcher.enriching import question_about
 from fetcher.errands import Errand, errand_of
 from fetcher.errors import RowError
 from fetcher.fetch.cache import kept_among
@@ -77,14 +77,16 @@ class Questions:
         """Count what is asked about rows that are records."""
         fetch, fresh = self.job.fetch, set[str]()
         for row in rows:
-            if not fetch.slots() <= row.values.keys():
+            try:
+                if not self.asked.wants(row.values) or stated_answer(fetch, row) is not None:
+                    continue
+                question = question_about(fetch, row)
+            except RowError:
+                continue
+            if question is None:
                 self.is_open = True
                 return
-            if self.asked.wants(row.values) and stated_answer(fetch, row) is None:
-                try:
-                    fresh.add(compose(fetch, row._replace(values=slot_values(fetch, row.values))).key)
-                except RowError:
-                    continue
+            fresh.add(question.key)
         fresh -= self.keys
         self.keys |= fresh
         self.hits += kept_of(self.job, list(fresh), now)

@@ -92,6 +92,7 @@ def test_a_question_that_fails_is_its_rows_failure(
     (line,) = fetcher("failures", "list", job).out.splitlines()
     assert line.split("\t")[1] == state
     assert "annotate[0].service" in line
+    assert f"asked    GET {services.url}/place/cleo" in fetcher("failures", "show", job).out
     services.taken()
     assert fetcher("run", job).code == 3
     assert services.taken() == ({"/place/cleo": asked_again} if asked_again else {})
