@@ -20,6 +20,7 @@ from fetcher.compose.request import compose, with_idempotency_key
 from fetcher.compose.skips import stated_answer
 from fetcher.errands import SENT, Errand, position_of
 from fetcher.errors import FetcherError, NotKept, Quarantined, Refused, RowError, RunStopped, Unknown
+from fetcher.fetch.costs import told_cost
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.judging import LARGEST_IN_LOOP
 from fetcher.fetch.sources import Fetched, Source
@@ -29,6 +30,7 @@ from fetcher.model import Request, Response, Row, RowState, Value
 from fetcher.parse.exact import Exact, verbatim
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.records import Answer, Parsed
+from fetcher.provenance import note
 from fetcher.stations import Asker, Stations
 from fetcher.template import text_of
 
@@ -126,7 +128,10 @@ class Questions:
             if self.failures or self.stopped:
                 return
             try:
-                record.update(await self._added(record))
+                added, cost = await self._added(record)
+                record.update(added)
+                if origin := self.asker.asked.origin:
+                    note(record, added, origin, cost)
             except RowError as error:
                 self.failures.append(error)
             except RunStopped as error:
@@ -137,22 +142,23 @@ class Questions:
             finally:
                 self.at.pop(me, None)
 
-    async def _added(self, record: Record) -> Mapping[str, object]:
-        """What the answer about a record adds to it."""
-        asker = self.asker
-        row = Row(self.errand.row.key, slot_values(asker.job.fetch, record))
-        stated = stated_answer(asker.job.fetch, row)
+    async def _added(self, record: Record) -> tuple[Mapping[str, object], int | None]:
+        """What the answer about a record adds to it, and what it has cost, where it tells that."""
+        asked, fetch = self.asker.asked, self.asker.job.fetch
+        row = Row(self.errand.row.key, slot_values(fetch, record))
+        stated = stated_answer(fetch, row)
         if stated is not None:
-            return asker.asked.added(msgspec.json.decode(stated)) if stated else asker.asked.nothing()
+            return asked.added(msgspec.json.decode(stated)) if stated else asked.nothing(), None
         request = self._request(row)
         name = self.at[asyncio.current_task()] = request.key[:NAME_LETTERS]
         fetched = await self._fetched(row, request, name)
         self.attempts += fetched.attempts
-        if fetched.meaning is Meaning.EMPTY or fetched.response.status == 204:
-            return asker.asked.nothing()
-        if len(fetched.response.body) > LARGEST_IN_LOOP:
-            return asker.asked.added(await asyncio.to_thread(document_of, fetched.response))
-        return asker.asked.added(document_of(fetched.response))
+        response, cost = fetched.response, told_cost(fetched.response, fetch.limits)
+        if fetched.meaning is Meaning.EMPTY or response.status == 204:
+            return asked.nothing(), cost
+        is_big = len(response.body) > LARGEST_IN_LOOP
+        document = await asyncio.to_thread(document_of, response) if is_big else document_of(response)
+        return asked.added(document), cost
 
     def _request(self, row: Row) -> Request:
         fetch, before = self.asker.job.fetch, self.errand.before

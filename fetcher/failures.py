@@ -70,7 +70,7 @@ def requests_of(
             return
         if row.key in failures:
             left -= 1
-            asked = next((one for name, one in job.asking.items() if failures[row.key].reason.startswith(name)), job)
+            asked = next((one for name, one in job.asking.items() if f"{name}: " in failures[row.key].reason), job)
             yield row.key, request_of(asked, row, standings[row.key].position)
 
 

@@ -131,9 +131,11 @@ class AnnotateSection(Section):
 
     @property
     def name(self) -> str:
-        """What it is, by its kind and its file: `rules topics.toml`, `function labels.py:score`."""
+        """What it is, by its kind and its file: `rules topics.toml`, `model small-model`."""
         if self.function:
             return f"function {self.function.file.name}:{self.function.name}"
+        if self.model:
+            return f"model {self.model.model}"
         kind = next(name for name, value in self if isinstance(value, Section))
         table = getattr(getattr(self, kind), "table", None)
         return f"{kind} {table.name}" if table else kind

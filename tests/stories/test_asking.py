@@ -168,12 +168,23 @@ def test_an_annotator_behind_one_that_asks_fails_under_its_own_name(fetcher, tmp
     job = make_names_job(tmp_path, services.url, ["ann"], PAID + behind)
     ran = fetcher("run", job)
     assert ran.code == 3, ran.err
-    assert "quarantined: record 1: broken raised KeyError" in ran.err
+    assert "broken raised KeyError" in ran.err
     assert "service" not in ran.err
     (tmp_path / "more.py").write_text("def broken(record):\n    return 1\n")
     services.taken()
     assert fetcher("run", job, "--reparse").code == 0
     assert services.taken() == {}
+
+
+def test_a_field_tells_which_service_it_is_from(fetcher, output, tmp_path, services):
+    """And what its answer has cost, where that is told; a changed question is another version."""
+    told = FREE.replace("[annotate.service]", "provenance = true\n[annotate.service]") + 'limits.cost_path = "length"\n'
+    job = make_names_job(tmp_path, services.url, ["ann"], told)
+    assert fetcher("run", job).code == 0
+    (record,) = output(tmp_path / "out").records()
+    origin = record["_provenance"]["city"]
+    assert (origin["annotator"], origin["cost"], sorted(record["_provenance"])) == ("service", 3, ["city", "length"])
+    assert len(origin["version"]) == 8
 
 
 def test_numbers_keep_their_digits(fetcher, output, tmp_path, services):
