@@ -15,9 +15,10 @@ import msgspec
 
 from fetcher.compose.request import compose, compose_batch
 from fetcher.errors import FetcherError, GaveUp, Quarantined, Refused
-from fetcher.fetch.client import LARGEST_IN_LOOP, Client
+from fetcher.fetch.client import Client
 from fetcher.fetch.expectations import Meaning, meaning, rule_for
 from fetcher.fetch.hints import NOTHING
+from fetcher.fetch.judging import LARGEST_IN_LOOP
 from fetcher.fetch.retries import AttemptFailed
 from fetcher.fetch.sources import Fetched, Source
 from fetcher.job.batch import Batch, Match

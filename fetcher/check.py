@@ -3,22 +3,24 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fetcher.compose.request import compose
 from fetcher.engines.functions import function_of
+from fetcher.enriching import question_about
 from fetcher.errors import DiskFailed, Refused
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
+from fetcher.job.sections import Budget
 from fetcher.job.units import Rate
 from fetcher.launch import check_ledger_is_there, layout_of
 from fetcher.ledger import LedgerView
 from fetcher.listing import requests_seen, rows_of
-from fetcher.model import IDEMPOTENT, Request
+from fetcher.model import IDEMPOTENT, Request, Row
 from fetcher.parse.records import load
 from fetcher.plan import ledger_of
 from fetcher.progress import on_screen
@@ -32,18 +34,22 @@ COMPOSED = 1000
 """So many rows are tried for whether they can be asked for at all."""
 
 BODY_SHOWN = 400
+INDENT = " " * 11
 
 
 @dataclass(slots=True)
 class Checked:
-    """What a job would do. `refused` are the reasons why rows among the first cannot be asked for, by row key."""
+    """What a job would do. `refused` are the reasons why rows among the first cannot be asked for, by row key;
+    `questions` are what annotators ask, by their names."""
 
     rows: int = 0
     first_keys: list[str] = field(default_factory=list)
     last_key: str = ""
+    first_row: Row | None = None
     request: Request | None = None
     refused: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    questions: dict[str, str] = field(default_factory=dict)
 
 
 def check(job: LoadedJob, now: float) -> Checked:
@@ -59,6 +65,7 @@ def check(job: LoadedJob, now: float) -> Checked:
     with ExitStack() as stack:
         ledger = stack.enter_context(ledger_of(layout.state / "ledger.sqlite", stack))
         look_at_rows(found, job, ledger, now)
+        found.questions = questions_in(job, found.first_row)
         found.warnings = [*changes(job, ledger), *cautions(job)]
     return found
 
@@ -75,6 +82,7 @@ def look_at_rows(found: Checked, job: LoadedJob, ledger: LedgerView, now: float)
     for row in rows_of(job, ledger, now):
         found.rows += 1
         found.last_key = row.key
+        found.first_row = found.first_row or row
         if found.rows <= KEYS_SHOWN:
             found.first_keys.append(row.key)
         if found.rows > COMPOSED or not job.asks:
@@ -84,6 +92,20 @@ def look_at_rows(found: Checked, job: LoadedJob, ledger: LedgerView, now: float)
             found.request = found.request or request
         except Refused as error:
             found.refused[row.key] = redacted(str(error), job.secrets)
+
+
+def questions_in(job: LoadedJob, row: Row | None) -> dict[str, str]:
+    """What annotators ask about the first record where that is the row, else about any."""
+    questions = {}
+    for name, asking in job.asking.items():
+        fetch = asking.fetch
+        questions[name] = f"{fetch.method} {fetch.base_url}{fetch.url}"
+        try:
+            question = question_about(fetch, row) if row and not job.asks else None
+            questions[name] = request_text(question, job.secrets) or questions[name]
+        except Refused as error:
+            questions[name] += f" (not for the first row: {redacted(str(error), job.secrets)})"
+    return questions
 
 
 def check_writable(folder: Path) -> None:
@@ -106,9 +128,11 @@ def changes(job: LoadedJob, ledger: LedgerView) -> Iterator[str]:
 
 def cautions(job: LoadedJob) -> Iterator[str]:
     """What a run would do without a fault, and somebody may regret."""
-    fetch, limits = job.fetch, job.fetch.limits
+    for name, asking in job.asking.items():
+        yield from (caution.replace("fetch.", f"{name}.") for caution in cautions(replace(asking, annotate=())))
     if not job.asks:
         return
+    fetch, limits = job.fetch, job.fetch.limits
     if not limits.rate:
         yield f"no fetch.limits.rate: nothing but {limits.concurrency} at once holds requests back; set it"
     yield from credentials_told(job)
@@ -161,6 +185,10 @@ def check_text(job: LoadedJob, found: Checked) -> str:
     if job.asks:
         shown += [("limits", limits_text(job)), ("answers", answers_text(job))]
     shown.append(("records", records_text(job)))
+    for name, question in found.questions.items():
+        asking = job.asking[name]
+        shown.append(("asks", f"for each record, as {name} says\n{INDENT}{question}"))
+        shown += [("limits", limits_text(asking)), ("answers", answers_text(asking))]
     if added := [added_text(section) for section in job.annotate]:
         shown.append(("adds", ", ".join(added)))
     lines = [f"{job.name}: {job.file.name} can be run; nothing was sent"]
@@ -191,7 +219,7 @@ def request_text(request: Request | None, secrets: frozenset[str]) -> str:
     if request.body:
         body = request.body.decode("utf-8", "replace")
         lines.append(body if len(body) <= BODY_SHOWN else f"{body[:BODY_SHOWN]}... ({len(request.body):,} bytes)")
-    return ("\n" + " " * 11).join(plain_line(redacted(line, secrets)) for line in lines)
+    return f"\n{INDENT}".join(plain_line(redacted(line, secrets)) for line in lines)
 
 
 def plain_line(text: str) -> str:
@@ -211,8 +239,14 @@ def limits_text(job: LoadedJob) -> str:
     if limits.max_requests:
         told.append(f"{limits.max_requests:,} requests in all")
     if limits.budget:
-        told.append(f"{limits.budget.total:g} in all at {limits.budget.cost_per_request:g} a request")
+        told.append(f"{limits.budget.total:g} in all at {prices_text(limits.budget)}")
     return "; ".join(told)
+
+
+def prices_text(budget: Budget) -> str:
+    """`0.5 a request and 0.0002 a thousand`"""
+    prices = ((budget.cost_per_request, "request"), (budget.cost_per_1000, "thousand"))
+    return " and ".join(f"{price:g} a {unit}" for price, unit in prices if price)
 
 
 def answers_text(job: LoadedJob) -> str:
@@ -236,6 +270,8 @@ def added_text(section: AnnotateSection) -> str:
     """The fields that an annotator adds, as far as that is known."""
     if section.into:
         return section.into
+    if section.asks:
+        return ", ".join(name for name, _ in section.asks.take or ()) or "all that is answered"
     if section.lookup:
         return ", ".join(name for name, _ in section.lookup.pairs())
     if section.image:

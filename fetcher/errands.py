@@ -59,7 +59,8 @@ class Errand:
     @property
     def kept_since(self) -> float:
         """Since when its answer may have been kept (epoch seconds): one that was lost, not before it was asked for."""
-        return self.before.settled_at if self.before and self.is_lost else float("-inf")
+        is_own = self.before and self.is_lost and not self.place.is_here
+        return self.before.settled_at if self.before and is_own else float("-inf")
 
     def outcome(self, state: RowState, **told: Any) -> Outcome:
         """How the row ends; `told` are the fields of an `Outcome` that only the end knows."""
@@ -70,7 +71,7 @@ class Errand:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One page that came, or the whole answer: where it begins, where the next one does, and what it held. `wait_s` is
-    how long to wait before that one is asked for."""
+    how long to wait before that one is asked for, `reason` why it was not asked for."""
 
     place: Place
     after: Place | None
@@ -78,6 +79,7 @@ class Step:
     attempts: int
     wait_s: float = 0.0
     is_known: bool = False
+    reason: str = ""
 
     @property
     def is_told(self) -> bool:
@@ -91,11 +93,13 @@ def errand_of(row: Row, asked: Verdict, standing: Standing | None, fetch: Fetch)
     """Where the answers to a row that is asked for may come from, and where its pages begin."""
     source, place = SOURCES[asked], FIRST
     is_halfway = standing is not None and is_on_its_way(row, standing)
-    if standing and asked is Verdict.ASK and standing.state in OUTDATED and not (is_halfway and is_untold(standing)):
+    is_untold = standing is not None and is_halfway and is_nothing_against(standing)
+    if standing and asked is Verdict.ASK and standing.state in OUTDATED and not is_untold:
         source = Source.API_ONLY
     if standing and asked is Verdict.LOOK:  # for the very page whose answer was lost
-        source = Source.KEPT_FIRST if fetch.on_unknown == "retry" else Source.KEPT_ONLY
         place = place_of(standing.position)
+        may_ask = may_repeat(fetch) if place.is_here else fetch.on_unknown == "retry"
+        source = Source.KEPT_FIRST if may_ask else Source.KEPT_ONLY
     elif standing and is_halfway and asked is not Verdict.REPARSE:
         is_server_state = fetch.pages is not None and fetch.pages.resume == "start"
         place = FIRST if is_server_state else place_of(standing.position)
@@ -116,16 +120,17 @@ def is_on_its_way(row: Row, standing: Standing) -> bool:
     return bool(standing.position) and days == (row.first_day, row.last_day)
 
 
-def is_untold(standing: Standing) -> bool:
-    """Whether nothing is known against the page that comes next; one that failed is asked for anew."""
-    return standing.state is RowState.WAITING
+def is_nothing_against(standing: Standing) -> bool:
+    """Whether nothing is known against the page that comes next; one that failed is asked for anew, unless it is here,
+    and what failed are its annotators."""
+    return standing.state is RowState.WAITING or place_of(standing.position).is_here
 
 
 def came(errand: Errand, step: Step, job: LoadedJob) -> Outcome:
     """The outcome of an answer that came. A recent day without records is not out yet, rather than empty."""
     parsed, pages = step.parsed, job.fetch.pages
     told: dict[str, Any] = {"lines": parsed.lines, "records": parsed.records, "record_keys": parsed.record_keys}
-    told |= {"tables": parsed.tables, "attempts": step.attempts}
+    told |= {"tables": parsed.tables, "attempts": step.attempts, "reason": step.reason}
     if pages:
         told["page"] = step.place.number
         is_kept = pages.resume == "start" and errand.source is not Source.KEPT_ONLY
@@ -173,6 +178,8 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
 
     Its reason may quote a server or a parser, and is written down.
     """
+    if error.in_flight is not None:
+        place = replace(place, is_here=True, in_flight=error.in_flight)
     not_before, position = 0.0, position_of(place, job)
     match error:
         case Refused():
@@ -185,7 +192,8 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
         case Quarantined():
             state = RowState.QUARANTINED
         case Unknown():
-            state = RowState.DISCARDED if job.fetch.on_unknown == "skip" else RowState.UNKNOWN
+            choice = error.on_unknown or job.fetch.on_unknown
+            state = RowState.DISCARDED if choice == "skip" else RowState.UNKNOWN
         case Parked():
             state, not_before = RowState.WAITING, error.until
         case _:
@@ -193,5 +201,7 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
     reason = redacted(reason_of(errand.row, error, job), job.secrets)
     if errand.is_reparsed and not isinstance(error, Parked):  # what other rules have made of it is not this job's
         told: dict[str, Any] = {"page": FIRST.number, "begins_anew": True} if job.fetch.pages else {}
+        if error.in_flight is not None:
+            told["position"] = replace(FIRST, is_here=True, in_flight=error.in_flight).text
         return errand.outcome(state, reason=reason, attempts=error.attempts, takes_back=True, **told)
     return errand.outcome(state, reason=reason, attempts=error.attempts, not_before=not_before, position=position)

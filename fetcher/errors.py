@@ -60,10 +60,15 @@ class JobError(FetcherError):
 
 class RowError(FetcherError):
     """One row ends here; its message is the reason in the ledger, `attempts` the requests that were sent for it, and
-    `status` that of the answer to the last one, None where none came."""
+    `status` that of the answer to the last one, None where none came.
+
+    Where an annotator asked, the row's own answer is here, and `in_flight` are the questions that were sent and whose
+    answers are not.
+    """
 
     attempts = 0
     status: int | None = None
+    in_flight: tuple[str, ...] | None = None
 
 
 class Refused(RowError):
@@ -81,7 +86,10 @@ class Incomplete(GaveUp):
 
 
 class Unknown(RowError):
-    """A request that must not be sent twice was sent, and its answer was lost; the job says what happens to the row."""
+    """A request that must not be sent twice was sent, and its answer was lost; the job says what happens to the row, or
+    the annotator that asked: `on_unknown`."""
+
+    on_unknown = ""
 
 
 class Parked(RowError):

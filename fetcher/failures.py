@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fetcher.check import plain_line, request_text
 from fetcher.compose.pages import place_of
 from fetcher.compose.request import compose
+from fetcher.enriching import question_about
 from fetcher.errands import told_line
 from fetcher.errors import NotKept, Quarantined, Refused
 from fetcher.fetch.cache import Cache
@@ -96,7 +97,7 @@ async def _repro(job: LoadedJob, key: str) -> tuple[Repro, Reproduced]:
             body = kept.body if kept else None
     if body is None:
         raise NotKept(f"{key}: its answer is not kept any more; `fetcher failures retry` has it asked for again")
-    engine = engine_of(job.parse.model_copy(update={"workers": 1}), annotated_parsing(job, found.at, is_trial=True))
+    engine = engine_of(job.parse.model_copy(update={"workers": 1}), annotated_parsing(job, found.at, is_trial=True)[0])
     try:
         async with engine:
             parsed = await engine.run(Answer(body, values_of(found), found.content_type))
@@ -118,7 +119,8 @@ def requests_of(
             return
         if row.key in failures:
             left -= 1
-            yield row.key, request_of(job, row, standings[row.key].position)
+            asked = next((one for name, one in job.asking.items() if f"{name}: " in failures[row.key].reason), job)
+            yield row.key, request_of(asked, row, standings[row.key].position)
 
 
 def request_of(job: LoadedJob, row: Row, position: str) -> Request | str:
@@ -129,7 +131,9 @@ def request_of(job: LoadedJob, row: Row, position: str) -> Request | str:
         told = f" of {told_line(row.line)}: {content_of(row.values)}" if row.line else ""
         return redacted(f"nobody: the row is the record{told}", job.secrets)
     try:
-        return compose(job.fetch, row, place_of(position))
+        if job.annotator is None:
+            return compose(job.fetch, row, place_of(position))
+        return question_about(job.fetch, row) or "about a record that has more than its row"
     except Refused as error:
         return f"cannot be asked for: {redacted(str(error), job.secrets)}"
 

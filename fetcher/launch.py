@@ -17,18 +17,18 @@ from filelock import FileLock, Timeout
 
 from fetcher.errors import Busy, Contradiction, DiskFailed, Fault, FetcherError, JobError
 from fetcher.fetch.budget import Budget
-from fetcher.generation import drop, next_generation, take_over
+from fetcher.generation import drop, next_generation, place_of, take_over
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.load import load_job as read_job
-from fetcher.ledger import Ledger
+from fetcher.ledger import Ledger, LedgerView
 from fetcher.listing import requests_seen
 from fetcher.model import RowState
 from fetcher.pipeline import run_pipeline
 from fetcher.redaction import redacted
 from fetcher.repros import Repros
 from fetcher.selection import PARSED, RunOptions
-from fetcher.stations import Surroundings
+from fetcher.stations import LOST, Surroundings, lost_in
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout, published_of, tables_of
 
@@ -231,10 +231,20 @@ def note_request_part(job: LoadedJob, ledger: Ledger) -> None:
             )
 
 
+def note_lost(job: LoadedJob, layout: Layout, ledger: Ledger) -> None:
+    """Keep in mind what annotators have asked for a generation of records that may be given up now, unanswered."""
+    path = place_of(layout)
+    if job.asking and path.exists():
+        with contextlib.suppress(Contradiction), LedgerView(path) as copy:
+            if lost := lost_in(copy):
+                ledger.remember(LOST, " ".join(sorted({*lost, *(ledger.remembered(LOST) or "").split()})))
+
+
 def _ask(
     job: LoadedJob, options: RunOptions, around: Surroundings, watch: Watch | None
 ) -> tuple[FetcherError | None, int]:
     """Go on with the records that stand."""
+    note_lost(job, around.layout, around.ledger)
     drop(around.layout)
     around.ledger.remember("parse", parse_fingerprint(job))
     stopped, number = asyncio.run(_run(job, options, around, watch))
@@ -248,6 +258,7 @@ def _reparse(
 ) -> tuple[FetcherError | None, int]:
     """Make new records beside those that stand, and put them in their place once every row has been gone over."""
     layout, rules = around.layout, parse_fingerprint(job)
+    note_lost(job, layout, around.ledger)
     with next_generation(layout, around.ledger, rules, around.now()) as (ledger, since):
         aside = replace(around, layout=replace(layout, publishes=False), ledger=ledger)
         stopped, number = asyncio.run(_run(job, replace(options, reparsed_since=since), aside, watch))

@@ -1,6 +1,6 @@
 """The flow of a run, and the only file that knows its order:
 
-    read -> compose -> fetch -> parse -> write
+    read -> compose -> fetch -> parse ( -> ask -> parse ) -> write
 
 Rows wait in one bounded queue and are carried through by a fixed number of carriers, each one row at a time: that
 bounds what is in memory. A row's failure ends at its outcome; everything else ends the run.
@@ -12,11 +12,13 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
+from functools import partial
 
 from fetcher.asking import fetched_of, looked_at, repro_of
 from fetcher.chunks import Chunk, Labeller, is_in_chunks
 from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
 from fetcher.compose.skips import record_of, stated_answer
+from fetcher.enriching import enriched
 from fetcher.errands import (
     NOT_ASKED,
     SKIPPED,
@@ -55,16 +57,13 @@ async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, N
     Raises only what ends the run.
     """
     job, seen = stations.job, set[bytes]()
-    place: Place | None = errand.place
+    place: Place | None = errand.place.bare
     if errand.row.fault:
         yield unread(errand, job)
         return
-    if (stated := await unasked(stations, errand)) is not None:
-        yield stated
-        return
     while place:
         try:
-            step = await step_of(stations, errand, place, seen)
+            step = await unasked(stations, errand) or await step_of(stations, errand, place, seen)
         except (RowError, Stopped, CredentialRefused) as error:
             if outcome := ended(stations, errand, place, error):
                 yield outcome
@@ -86,12 +85,13 @@ def ended(stations: Stations, errand: Errand, place: Place, error: FetcherError)
     """How a row ends that was not answered; None where it stays as it is."""
     match error:
         case NotKept():
-            is_given_up = errand.is_lost and stations.job.fetch.on_unknown == "skip" and place == errand.place
+            is_given_up = errand.is_lost and stations.job.fetch.on_unknown == "skip" and place == errand.place.bare
             return errand.outcome(RowState.DISCARDED, reason=SKIPPED) if is_given_up else None
         case RowError():
             return failed(errand, error, place, stations.job)
-    stations.client.halt()  # whoever comes next would be turned away, too
+    stations.halt()  # whoever comes next would be turned away, too
     if errand.row.key in stations.owed:  # on record as sent
+        place = replace(place, is_here=bool(stations.askers))
         return errand.outcome(RowState.WAITING, reason=TURNED_AWAY, position=place.text)
     return None
 
@@ -115,11 +115,12 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
         if is_in_pages(stations.job):
             check_is_new(parsed, place, seen)
         parsed, next_place = going_on(stations.job, errand.row, place, (fetched, parsed))
+        parsed, attempts = await enriched(stations, (errand, place), parsed, partial(read_on, stations))
     except RowError as error:
-        error.attempts = fetched.attempts or error.attempts
+        error.attempts += fetched.attempts
         raise
     stations.tally.add_drift(parsed.drift)
-    return Step(place, next_place, parsed, fetched.attempts)
+    return Step(place, next_place, parsed, fetched.attempts + attempts)
 
 
 def is_in_pages(job: LoadedJob) -> bool:
@@ -127,39 +128,43 @@ def is_in_pages(job: LoadedJob) -> bool:
     return job.fetch.pages is not None and job.fetch.pages.kind != "split"
 
 
-async def unasked(stations: Stations, errand: Errand) -> Outcome | None:
-    """How a row ends that is not asked about; None for every other row."""
-    try:
-        answer = stated_answer(stations.job.fetch, errand.row) if stations.job.asks else record_of(errand.row)
-        if answer is None:
-            return None
-        if not answer:
-            return replace(came(errand, Step(FIRST, None, NONE, 0), stations.job), reason=NOT_ASKED)
-        response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
-        parsed = await parsed_of(stations, Fetched(response, 0), errand, FIRST)
-    except RowError as error:
-        return failed(errand, error, FIRST, stations.job)
-    return came(errand, Step(FIRST, None, parsed, 0), stations.job)
+async def unasked(stations: Stations, errand: Errand) -> Step | None:
+    """What a row brings that is not asked about; None for every other row. Raises a `RowError`."""
+    answer = stated_answer(stations.job.fetch, errand.row) if stations.job.asks else record_of(errand.row)
+    if answer is None:
+        return None
+    if not answer:
+        return Step(FIRST, None, NONE, 0, reason=NOT_ASKED)
+    response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
+    parsed = await parsed_of(stations, Fetched(response, 0), errand, FIRST)
+    parsed, attempts = await enriched(stations, (errand, FIRST), parsed, partial(read_on, stations))
+    return Step(FIRST, None, parsed, attempts)
 
 
 async def parsed_of(stations: Stations, fetched: Fetched, errand: Errand, place: Place) -> Parsed:
-    """The records of an answer, from a worker or from here."""
+    """The records of an answer."""
     response = fetched.response
     if response.status == 204 or fetched.meaning is not Meaning.RECORDS:
         return NONE
     name = errand.row.key.partition("#")[0]  # whatever is asked, the row is the same
     answer = Answer(response.body, dict(errand.row.values), response.header("Content-Type") or "", name)
     try:
-        if stations.parsing.may_take_long or not stations.engine.scales.is_light(len(answer.body)):
-            return await stations.engine.run(answer)
-        began = time.thread_time()
-        parsed = parse_item(stations.parsing, answer)
-        stations.engine.scales.worked(len(answer.body), time.thread_time() - began)
-        return parsed
+        return await read_on(stations, answer)
     except Quarantined as error:
         if stations.repros:
             await stations.repros.keep(repro_of(stations, errand, (place, answer), error))
         raise
+
+
+async def read_on(stations: Stations, answer: Answer) -> Parsed:
+    """What an answer, or what annotators have made of it, becomes: in a worker or here."""
+    parsing = stations.parsing.then[answer.stage - 1] if answer.stage else stations.parsing
+    if parsing.may_take_long or not stations.engine.scales.is_light(len(answer.body)):
+        return await stations.engine.run(answer)
+    began = time.thread_time()
+    parsed = parse_item(stations.parsing, answer)
+    stations.engine.scales.worked(len(answer.body), time.thread_time() - began)
+    return parsed
 
 
 def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed]) -> tuple[Parsed, Place | None]:
@@ -222,6 +227,8 @@ async def opened(
         chunks = chunks_of(rows, around.tally, reading, lambda: labeller.rows)
         return label_all(asked_chunks(chunks, options, job.fetch, around), labeller, writer, around), at_once
     stations = await open_stations(job, around, writer.put_now, stack)
+    asks_since = around.now() if options.refresh else stations.asks_since
+    stations = replace(stations, is_offline=options.offline, asks_since=asks_since)
     chunks = chunks_of(rows, around.tally, reading, lambda: CHUNK_ROWS)
     errands = errands_of(chunks, options, job.fetch, around)
     return carry_all(errands, stations, writer, around), stations.end
@@ -249,7 +256,7 @@ async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end:
 
 async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
     """Feed the carriers until every errand has its outcome with the writer."""
-    carriers = carriers_of(stations.job.fetch)
+    carriers = max(map(carriers_of, (stations.job.fetch, *(asker.job.fetch for asker in stations.askers))))
     waiting: asyncio.Queue[Errand | None] = asyncio.Queue(carriers)
 
     async def carrier() -> None:

@@ -11,20 +11,27 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from fetcher.annotate.asked import Asked
+from fetcher.annotate.from_job import flow_of
 from fetcher.compose.request import compose
+from fetcher.compose.skips import stated_answer
+from fetcher.enriching import question_about
 from fetcher.errands import Errand, errand_of
 from fetcher.errors import RowError
 from fetcher.fetch.cache import kept_among
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import logs, sent_in
 from fetcher.fetch.sources import Source
+from fetcher.job.fingerprints import origins_of
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Limits
 from fetcher.job.units import CalendarRate, Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import Ledger, LedgerView
 from fetcher.listing import CHUNK_ROWS, rows_of
+from fetcher.model import Row
 from fetcher.selection import RunOptions, Verdict, verdict
+from fetcher.stations import runs_of
 from fetcher.status import with_standings
 from fetcher.testing.clock import VirtualClock, run_virtual
 
@@ -49,9 +56,48 @@ class Past:
 
 
 @dataclass(slots=True)
+class Questions:
+    """What an annotator would ask: each question once, by its key. What cannot be known before records come `is_open`.
+
+    `hits` have a kept answer.
+    """
+
+    job: LoadedJob
+    asked: Asked
+    keys: set[str] = field(default_factory=set)
+    hits: int = 0
+    is_open: bool = False
+
+    @property
+    def requests(self) -> int:
+        """How many requests the questions that are known take."""
+        batch = self.job.fetch.batch
+        return math.ceil((len(self.keys) - self.hits) / (batch.size if batch else 1))
+
+    def add(self, rows: Sequence[Row], now: float) -> None:
+        """Count what is asked about rows that are records."""
+        fetch, fresh = self.job.fetch, set[str]()
+        for row in rows:
+            try:
+                if not self.asked.wants(row.values) or stated_answer(fetch, row) is not None:
+                    continue
+                question = question_about(fetch, row)
+            except RowError:
+                continue
+            if question is None:
+                self.is_open = True
+                return
+            fresh.add(question.key)
+        fresh -= self.keys
+        self.keys |= fresh
+        self.hits += kept_of(self.job, list(fresh), now)
+
+
+@dataclass(slots=True)
 class Plan:
     """What lies ahead. Of the `rows` that the job lists, `asked` are asked for: `hits` have a kept answer, the others
-    take `requests`. `took_s` are lengths of the run, simulated and sorted."""
+    take `requests`. `took_s` are lengths of the run, simulated and sorted. `questions` are those of annotators, by
+    their names."""
 
     past: Past
     rows: int = 0
@@ -59,6 +105,7 @@ class Plan:
     hits: int = 0
     requests: int = 0
     took_s: Sequence[float] = field(default_factory=list)
+    questions: dict[str, "Questions"] = field(default_factory=dict)
 
     def quantile_s(self, share: float) -> float:
         """What this share of the simulated runs keeps within."""
@@ -70,13 +117,15 @@ def plan(job: LoadedJob, now: float, chance: random.Random) -> Plan:
     layout = layout_of(job)
     with ExitStack() as stack:
         ledger = stack.enter_context(ledger_of(layout.state / "ledger.sqlite", stack))
-        found = Plan(past_of(layout.state / "runs", ledger))
+        asked = job if job.asks else next(iter(job.asking.values()), job)
+        found = Plan(past_of(runs_of(asked, layout), ledger))
         count(found, job, ledger, now)
     repeats = round(found.requests * found.past.repeated)
     latencies = found.past.latencies_s or [GUESSED_S]
     requests_a_key = math.ceil((found.requests + repeats) / (job.fetch.auth.count if job.fetch.auth else 1))
+    paces = [(job.fetch.limits, requests_a_key), *((q.job.fetch.limits, q.requests) for q in found.questions.values())]
     found.took_s = sorted(
-        START_S + length_s(job.fetch.limits, requests_a_key, lambda: chance.choice(latencies))
+        START_S + max(length_s(limits, requests, lambda: chance.choice(latencies)) for limits, requests in paces)
         for _ in range(SIMULATIONS)
     )
     return found
@@ -103,6 +152,10 @@ def past_of(runs: Path, ledger: LedgerView) -> Past:
 
 def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
     """Count rows, hits and requests of a run at `now`."""
+    pairs = zip(
+        job.asking.items(), flow_of(job.annotate, origins_of(job, now), job.folder, is_trial=True)[1], strict=True
+    )
+    found.questions = {name: Questions(asking, one, is_open=job.asks) for (name, asking), one in pairs}
     rows, listed = 0, with_standings(rows_of(job, ledger, now), ledger)
     while chunk := list(islice(listed, CHUNK_ROWS)):
         found.rows += len(chunk)
@@ -113,6 +166,8 @@ def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
                 errands.append(errand_of(row, asked, standing, job.fetch))
         found.asked += len(errands)
         hits = hits_among(errands, job, now)
+        for questions in (q for q in found.questions.values() if not q.is_open):
+            questions.add([errand.row for errand in errands], now)
         found.hits += hits
         rows += len(errands) - hits
     size = job.fetch.batch.size if job.fetch.batch else 1
@@ -122,15 +177,23 @@ def count(found: Plan, job: LoadedJob, ledger: LedgerView, now: float) -> None:
 
 def hits_among(errands: Sequence[Errand], job: LoadedJob, now: float) -> int:
     """How many of these rows have an answer that is kept and may be used."""
-    keep, keys = job.fetch.cache.keep, []
+    keys = []
     for errand in errands:
-        if errand.source is Source.KEPT_FIRST and keep != "none":
+        if errand.source is Source.KEPT_FIRST:
             try:
                 keys.append(compose(job.fetch, errand.row, errand.place).key)
             except RowError:
                 continue
+    return kept_of(job, keys, now)
+
+
+def kept_of(job: LoadedJob, keys: Sequence[str], now: float) -> int:
+    """How many of these requests have an answer that is kept and may be used."""
+    keep = job.fetch.cache.keep
+    if not keys or keep == "none":
+        return 0
     not_before = -math.inf if isinstance(keep, str) else now - keep
-    return kept_among(layout_of(job).state / "cache.sqlite", keys, not_before) if keys else 0
+    return kept_among(layout_of(job).state / "cache.sqlite", keys, not_before)
 
 
 def length_s(limits: Limits, requests: int, latency_s: Callable[[], float]) -> float:
@@ -185,12 +248,21 @@ def plan_text(job: LoadedJob, found: Plan) -> str:
         f"  {found.requests:,} requests{pages}{more}; {found.hits:,} answers from the cache",
     ]
     lines += [f"  {text}" for text in window_texts(job.fetch.limits, found)]
+    lines += [f"  {question_text(name, questions)}" for name, questions in found.questions.items()]
     seen = f"answers as quick as the last {len(past.latencies_s):,}"
     basis = seen if past.latencies_s else f"answers within {GUESSED_S} s, a guess: no run has been logged"
     lines.append(
         f"  takes {time_text(found.quantile_s(0.5))} (p50), {time_text(found.quantile_s(0.95))} (p95): {basis}"
     )
     return "\n".join(lines)
+
+
+def question_text(name: str, questions: Questions) -> str:
+    """`annotate[0].service: 3,000 requests for 3,000 questions; 12 answers from the cache`"""
+    if questions.is_open:
+        return f"{name}: a question for each record at most, which are not known yet, nor is how long they take"
+    asked = len(questions.keys) - questions.hits
+    return f"{name}: {questions.requests:,} requests for {asked:,} questions; {questions.hits:,} answers from the cache"
 
 
 def window_texts(limits: Limits, found: Plan) -> Iterator[str]:

@@ -24,18 +24,13 @@ from fetcher.write.segments import Layout
 
 
 class Playback(Client):
-    """Answers requests with what it was given, in order; `requests` are those it met."""
+    """Answers requests with what is `left` of answers, in order, and notes the `requests`; others may share both."""
 
-    def __init__(self, job: LoadedJob, answers: Sequence[Response]) -> None:
+    def __init__(self, job: LoadedJob, left: list[Response], requests: list[Request]) -> None:
         super().__init__(job.fetch, None, Retries(job.fetch.retries, random.Random(0), time.time), Tally())
         self._job = job
-        self._left = list(answers)
-        self.requests: list[Request] = []
-
-    @property
-    def unasked(self) -> int:
-        """How many answers nobody asked for."""
-        return len(self._left)
+        self._left = left
+        self._requests = requests
 
     async def ask(
         self,
@@ -44,7 +39,7 @@ class Playback(Client):
         accepted: frozenset[int] = frozenset(),
     ) -> Fetched:
         """The next answer, judged as the client would. A failure that it would ask again after gives the row up."""
-        self.requests.append(request)
+        self._requests.append(request)
         if not self._left:
             raise NotKept("no answer is left")
         response = replace(self._left.pop(0), url=request.url)
@@ -77,11 +72,15 @@ async def stage(job: LoadedJob) -> AsyncIterator[Rehearsal]:
 
 async def played(staged: Rehearsal, row: Row, answers: Sequence[Response]) -> Played:
     """Carry a row that is answered so, as far as the answers reach. Raises what would end a run, such as `Stopped`."""
-    job = staged.stations.job
-    client = Playback(job, answers)
-    stations = replace(staged.stations, client=client, batches=batches_of(job, client))
+    job, left, requests = staged.stations.job, list(answers), list[Request]()
+    client = Playback(job, left, requests)
+    askers = []
+    for asker in staged.stations.askers:
+        asking = Playback(asker.job, left, requests)
+        askers.append(replace(asker, client=asking, batches=batches_of(asker.job, asking)))
+    stations = replace(staged.stations, client=client, batches=batches_of(job, client), askers=tuple(askers))
     looked = await Rehearsal(stations, []).look(row, len(answers))
-    return Played(looked.outcomes, client.requests, client.unasked)
+    return Played(looked.outcomes, requests, len(left))
 
 
 async def at_once(_: float) -> bool:

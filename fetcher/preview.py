@@ -12,6 +12,7 @@ from itertools import islice
 
 from fetcher.check import plain_line, request_text
 from fetcher.errors import FetcherError, Quarantined
+from fetcher.job.expect import Expect
 from fetcher.job.load import LoadedJob
 from fetcher.launch import check_ledger_is_there, gravest, layout_of, make_folder, user_state
 from fetcher.listing import rows_of
@@ -82,8 +83,10 @@ async def _closed(rows: AsyncGenerator[Looked, None]) -> None:
 
 def is_carried_out_twice(job: LoadedJob) -> bool:
     """Whether a run would send again what a preview has sent, although it must be sent once."""
-    fetch = job.fetch
-    return fetch.method not in IDEMPOTENT and not fetch.idempotency_key and fetch.cache.keep == "none"
+    asked = (one.fetch for one in (job, *job.asking.values()))
+    return any(
+        fetch.method not in IDEMPOTENT and not fetch.idempotency_key and fetch.cache.keep == "none" for fetch in asked
+    )
 
 
 def row_lines(job: LoadedJob, found: Looked) -> Iterator[str]:
@@ -94,8 +97,7 @@ def row_lines(job: LoadedJob, found: Looked) -> Iterator[str]:
         yield f"{INDENT}{asked}"
         yield f"{INDENT}{answer_text(exchange.response)}"
         if exchange.rule:
-            number = job.fetch.expect.index(exchange.rule) + 1
-            yield f"{INDENT}rule {number} of fetch.expect decides: {exchange.rule.action}"
+            yield f"{INDENT}{rule_text(job, exchange.rule)}"
     for outcome in found.outcomes:
         yield f"{INDENT}{outcome_text(outcome)}"
         for name, lines in (("", outcome.lines), *((f"{table.table}: ", table.lines) for table in outcome.tables)):
@@ -105,6 +107,13 @@ def row_lines(job: LoadedJob, found: Looked) -> Iterator[str]:
         yield f"{INDENT}nothing could be learned"
     elif is_unread(found):
         yield from (f"{INDENT}{line}" for line in outline_lines(job, found.exchanges[-1].response))
+
+
+def rule_text(job: LoadedJob, rule: Expect) -> str:
+    """`rule 2 of fetch.expect decides: retry`"""
+    sections = {"fetch": job, **job.asking}
+    place = next(name for name, one in sections.items() if rule in one.fetch.expect)
+    return f"rule {sections[place].fetch.expect.index(rule) + 1} of {place}.expect decides: {rule.action}"
 
 
 def is_unread(found: Looked) -> bool:

@@ -13,7 +13,10 @@ from fetcher.template import Template
 
 def shared_by(job: LoadedJob, user_state: Path, now: Callable[[], float]) -> list[Shared]:
     """The starts and waits of each realm, the job's own counts; `now` gives epoch seconds."""
-    folder = hashlib.sha256(str(job.write.folder).encode()).hexdigest()[:32]
+    about = str(job.write.folder)
+    if job.annotator is not None:  # whose hard stops are its own
+        about += f"\n{job.fetch.base_url}{job.fetch.url.source}"
+    folder = hashlib.sha256(about.encode()).hexdigest()[:32]
     clocks = Clocks(time.monotonic, now, this_boot())
     return [Shared(user_state, realm, folder, clocks) for realm in realms_of(job)]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fetcher.errands import errand_of
-from fetcher.fetch.client import Witness
+from fetcher.fetch.judging import Witness
 from fetcher.job.expect import Expect
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import Ledger

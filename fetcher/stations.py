@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from fetcher.annotate.from_job import steps_of
+from fetcher.annotate.asked import Asked
+from fetcher.annotate.from_job import flow_of
 from fetcher.annotate.steps import Step, annotated
 from fetcher.batches import Batches
+from fetcher.compose.pages import place_of
 from fetcher.engines.engine import Engine
 from fetcher.engines.machine import cores, memory_share, no_processes
 from fetcher.engines.patience import Limits
@@ -27,25 +29,33 @@ from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.caching import Policy
-from fetcher.fetch.client import Client, Witness
+from fetcher.fetch.client import Client
 from fetcher.fetch.health import Health
+from fetcher.fetch.judging import Witness
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
+from fetcher.fetch.usable import Usable
 from fetcher.job.fingerprints import origins_of
 from fetcher.job.load import LoadedJob
+from fetcher.job.model import ModelSection
 from fetcher.job.parse import Parse
-from fetcher.ledger import Ledger
-from fetcher.model import SETTLED, Outcome
+from fetcher.ledger import Ledger, LedgerView
+from fetcher.listing import CHUNK_ROWS
+from fetcher.model import SETTLED, Outcome, RowState
+from fetcher.parse.formats import Format
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
-from fetcher.realms import shared_by
+from fetcher.realms import realms_of, shared_by
 from fetcher.redaction import redacted
 from fetcher.repros import Repros
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 
 logger = logging.getLogger("fetcher")
+
+LOST = "lost questions"
+"""The fact that holds those of a generation of records that was given up."""
 
 LONGEST_END_S = 8.0
 """Whoever stops a run waits ten seconds for it; two are left for the last commit."""
@@ -100,9 +110,23 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """An annotator that asks, with a client of its own; `job` is the job as if this were its `[fetch]`."""
+
+    asked: Asked
+    job: LoadedJob
+    client: Client
+    batches: Batches | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stations:
     """What carries a row from its request to its outcome, open. `settle` commits an outcome at once; `pause` waits
-    (seconds), and says whether the row may go on."""
+    (seconds), and says whether the row may go on.
+
+    `askers` ask about records: of what is kept, that which was kept since `asks_since` (epoch seconds), and where the
+    run `is_offline` nobody else. The questions that are `lost` were sent, and their answers never came.
+    """
 
     job: LoadedJob
     client: Client
@@ -114,10 +138,19 @@ class Stations:
     tally: Tally
     batches: Batches | None = None
     repros: Repros | None = None
+    askers: tuple[Asker, ...] = ()
+    lost: set[str] = field(default_factory=set)
+    asks_since: float = float("-inf")
+    is_offline: bool = False
+
+    def halt(self) -> None:
+        """Send nothing more; what is under way goes on."""
+        for client in (self.client, *(asker.client for asker in self.askers)):
+            client.halt()
 
     async def end(self) -> None:
         """Send nothing more, and wait a little for what would be paid for in vain, and for answers that are here."""
-        self.client.halt()
+        self.halt()
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_END_S):
                 await self.owed.none.wait()
@@ -131,41 +164,24 @@ Work = tuple[Callable[[Item], Result], Callable[[], None]]
 
 async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, stack: AsyncExitStack) -> Stations:
     """The stations between reading and writing, open until the stack closes."""
-    cache = None
-    if job.fetch.cache.keep != "none":
-        kept = Cache(
-            around.layout.state / "cache.sqlite",
-            job.fetch.cache.max_size,
-            partial(unsettled, around.ledger),
-            now=around.now,
-        )
-        cache = await stack.enter_async_context(kept)
-    retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
-    log = None
-    if around.witness is None:
-        log = RequestLog(around.layout.state / "runs", around.now(), time.monotonic)
-        await stack.enter_async_context(log)
-    realms = [await stack.enter_async_context(realm) for realm in realms_for(job, around)]
-    client = Client(
-        *(job.fetch, cache, retries, around.tally),
-        realms=realms,
-        log=log,
-        secrets=job.secrets,
-        witness=around.witness,
-        policy=policy_of(job),
-    )
-    await stack.enter_async_context(client)
-    parsing = annotated_parsing(job, around.now(), is_trial=around.witness is not None)
+    cache = await open_cache(job, around, stack)
+    client = await open_client(job, around, cache, stack)
+    is_trial = around.witness is not None
+    parsing, asked = annotated_parsing(job, around.now(), is_trial=is_trial)
     engine = await stack.enter_async_context(engine_of(job.parse, parsing))
     stack.callback(lambda: around.tally.worked(engine.workers, engine.busy_s))
     if parsing.function:
         engine.warm_up()
-    pause = partial(undisturbed, around.drain)
-    repros = None if around.witness else Repros(around.layout.state, job.secrets)
+    askers = []
+    for own, told in zip(job.asking.values(), asked, strict=True):
+        asking = await open_client(own, around, cache, stack, usable=usable_of(own, told))
+        askers.append(Asker(told, own, asking, batches_of(own, asking)))
     return Stations(
-        *(job, client, parsing, engine, settle, Owed(), pause, around.tally),
+        *(job, client, parsing, engine, settle, Owed(), partial(undisturbed, around.drain), around.tally),
         batches=batches_of(job, client),
-        repros=repros,
+        repros=None if is_trial else Repros(around.layout.state, job.secrets),
+        askers=tuple(askers),
+        lost=lost_in(around.ledger) if askers else set(),
     )
 
 
@@ -188,6 +204,62 @@ def engine_for(told: Parse, work: Work[Item, Result], scales: Scales, spared: in
     return Processes(*work, workers=workers, limits=limits, scales=scales)
 
 
+async def open_cache(job: LoadedJob, around: Surroundings, stack: AsyncExitStack) -> Cache | None:
+    """Where answers are kept, the job's and those to its annotators' questions alike; None where none are."""
+    caches = [one.fetch.cache for one in (job, *job.asking.values())]
+    sections = [cache for cache in caches if cache.keep != "none"]
+    if not sections:
+        return None
+    sizes = [section.max_size for section in sections]
+    most = None if None in sizes else sum(size or 0 for size in sizes)
+    path = around.layout.state / "cache.sqlite"
+    return await stack.enter_async_context(Cache(path, most, partial(unsettled, around.ledger), now=around.now))
+
+
+async def open_client(
+    job: LoadedJob, around: Surroundings, cache: Cache | None, stack: AsyncExitStack, *, usable: Usable | None = None
+) -> Client:
+    """Who asks what the job's `[fetch]` says."""
+    retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
+    log = None
+    if around.witness is None:
+        log = RequestLog(runs_of(job, around.layout), around.now(), time.monotonic)
+        await stack.enter_async_context(log)
+    realms = [await stack.enter_async_context(realm) for realm in realms_for(job, around)]
+    client = Client(
+        *(job.fetch, cache, retries, around.tally),
+        realms=realms,
+        log=log,
+        secrets=job.secrets,
+        witness=around.witness,
+        policy=policy_of(job),
+        usable=usable,
+    )
+    return await stack.enter_async_context(client)
+
+
+def runs_of(job: LoadedJob, layout: Layout) -> Path:
+    """The folder of the request logs: an annotator that asks has one of its own, for it has limits of its own."""
+    runs = layout.state / "runs"
+    return runs if job.annotator is None else runs / f"{job.annotator}-{realms_of(job)[0][:8]}"
+
+
+def usable_of(job: LoadedJob, asked: Asked) -> Usable | None:
+    """Which answers can be used, where more has to be known than that they are answers."""
+    if not asked.chat or not isinstance(job.fetch, ModelSection):
+        return None
+    return Usable(asked.chat.fault, job.fetch.attempts)
+
+
+def lost_in(ledger: LedgerView) -> set[str]:
+    """The questions of annotators that were sent, and whose answers never came."""
+    known = (ledger.remembered(LOST) or "").split()
+    keys = [failure.key for failure in ledger.failures() if failure.state is RowState.UNKNOWN]
+    chunks = (ledger.standings(keys[at : at + CHUNK_ROWS]) for at in range(0, len(keys), CHUNK_ROWS))
+    standings = (standing for chunk in chunks for standing in chunk.values())
+    return {*known, *(question for standing in standings for question in place_of(standing.position).in_flight)}
+
+
 async def undisturbed(drain: asyncio.Event, wait_s: float) -> bool:
     """Wait so long; False as soon as the run begins nothing new any more."""
     with suppress(TimeoutError):
@@ -203,18 +275,25 @@ def parsing_of_job(job: LoadedJob) -> Parsing:
     return parsing_of(job.parse, job.write.key, job.fetch.pages, tables)
 
 
-def annotated_parsing(job: LoadedJob, now: float, *, is_trial: bool = False) -> Parsing:
-    """The same, with what the job adds to its records at `now` (epoch seconds). On trial nothing is left behind."""
-    steps = steps_of(job.annotate, origins_of(job, now), job.folder, is_trial=is_trial)
-    return with_annotators(parsing_of_job(job), steps)
+def annotated_parsing(job: LoadedJob, now: float, *, is_trial: bool = False) -> tuple[Parsing, tuple[Asked, ...]]:
+    """The same, with what the job adds to its records at `now` (epoch seconds), and the annotators that ask. On trial
+    nothing is left behind."""
+    before, asked = flow_of(job.annotate, origins_of(job, now), job.folder, is_trial=is_trial)
+    return with_annotators(parsing_of_job(job), before, asked), asked
 
 
-def with_annotators(parsing: Parsing, steps: tuple[Step, ...]) -> Parsing:
-    """Records are annotated where they are parsed: what comes back from a worker is lines."""
-    if not steps:
+def with_annotators(parsing: Parsing, before: tuple[Step, ...], asked: Sequence[Asked] = ()) -> Parsing:
+    """Records are annotated where they are parsed: what comes back from a worker is lines. Where annotators ask, those
+    behind each are a stage of their own, and the last one knows the key."""
+    if asked:
+        lines = Parsing(format=Format("ndjson", is_exact=True), keeps_digits=True, records="@")
+        stages = [with_annotators(lines, one.then) for one in asked]
+        stages[-1] = replace(stages[-1], key=parsing.key)
+        parsing = replace(parsing, key=(), then=tuple(stages))
+    if not before:
         return parsing
-    is_slow = any(step.may_take_long for step in steps)
-    return replace(parsing, annotate=partial(annotated, steps), is_slow=is_slow)
+    is_slow = any(step.may_take_long for step in before)
+    return replace(parsing, annotate=partial(annotated, before), is_slow=is_slow)
 
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:

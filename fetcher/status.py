@@ -73,16 +73,11 @@ def view(job: LoadedJob) -> LedgerView:
 def status(job: LoadedJob, now: float, user_state: Path) -> Status:
     """Where the job stands at `now` (epoch seconds). Raises `Contradiction` where it has no ledger."""
     found = Status()
-    found.closed_until = float("inf")  # of several keys, the first that opens counts
-    quotas = Quotas(user_state / "quotas.sqlite")
-    for shared in shared_by(job, user_state, lambda: now):
-        rations = list(Rations(job.fetch.limits, quotas, shared.realm, shared.job, lambda: [now]).rations(1))
-        closed_until, used = quotas.read(shared.realm, [ration.account.name for ration in rations])
-        found.closed_until = min(found.closed_until, closed_until)
-        found.used += [
-            (name_of(account), used.get(account.name, 0) / unit, account.limit / unit)
-            for account, unit in ((ration.account, ration.unit) for ration in rations)
-        ]
+    if job.asks:
+        found.closed_until = look_at_limits(found, job, now, user_state)
+    for name, asking in job.asking.items():
+        until = look_at_limits(found, asking, now, user_state, name=f"{name}: ")
+        found.closed_until = max(found.closed_until, until)
     with view(job) as ledger:
         for row, standing in with_standings(rows_of(job, ledger, now), ledger):
             found.rows[standing.state if standing else RowState.WAITING] += 1
@@ -94,6 +89,21 @@ def status(job: LoadedJob, now: float, user_state: Path) -> Status:
         found.segments = ledger.segments()
         found.tables = tables_of(layout_of(job), found.segments)
     return found
+
+
+def look_at_limits(found: Status, job: LoadedJob, now: float, user_state: Path, *, name: str = "") -> float:
+    """Add what is used of a job's limits, and return when its API allows something again (epoch seconds)."""
+    until = float("inf")  # of several keys, the first that opens counts
+    quotas = Quotas(user_state / "quotas.sqlite")
+    for shared in shared_by(job, user_state, lambda: now):
+        rations = list(Rations(job.fetch.limits, quotas, shared.realm, shared.job, lambda: [now]).rations(1))
+        closed_until, used = quotas.read(shared.realm, [ration.account.name for ration in rations])
+        until = min(until, closed_until)
+        found.used += [
+            (f"{name}{name_of(account)}", used.get(account.name, 0) / unit, account.limit / unit)
+            for account, unit in ((ration.account, ration.unit) for ration in rations)
+        ]
+    return until
 
 
 def name_of(account: Account) -> str:

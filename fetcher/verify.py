@@ -16,6 +16,7 @@ from fetcher.job.units import CalendarRate, Rate
 from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.model import MAIN
+from fetcher.stations import runs_of
 from fetcher.status import view
 from fetcher.write.segments import Layout, check, check_sealed, is_named_early, published_name, published_of, tables_of
 
@@ -35,7 +36,14 @@ def problems(job: LoadedJob) -> Iterator[str]:
     for segment in segments:
         yield from segment_problems(layout, segment)
     yield from foreign_files(layout, names, segments)
-    times = array("d", sorted(sent.at for log in logs(layout.state / "runs") for sent in sent_in(log)))
+    yield from limit_problems(job, layout)
+    for name, asking in job.asking.items():
+        yield from (f"{name}: {problem}" for problem in limit_problems(asking, layout))
+
+
+def limit_problems(job: LoadedJob, layout: Layout) -> Iterator[str]:
+    """Where more was sent than a limit allows."""
+    times = array("d", sorted(sent.at for log in logs(runs_of(job, layout)) for sent in sent_in(log)))
     keys = job.fetch.auth.count if job.fetch.auth else 1  # each of them may send so many
     for rate in (replace(rate, starts=keys * rate.starts) for rate in job.fetch.limits.rate):
         if isinstance(rate, CalendarRate):

@@ -1,8 +1,11 @@
 """What a job says of annotators, as a worker needs it: without the models that read a job file."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from fetcher.annotate.asked import Asked
+from fetcher.annotate.chat import Chat
 from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rule, Rules
@@ -25,6 +28,29 @@ def steps_of(
         by = _by_image(section.image, folder, is_trial) if section.image else _by(section)
         found.append(Step(by, section.into or "", section.when or "", section.only_empty, origin))
     return tuple(found)
+
+
+def flow_of(
+    sections: Sequence[AnnotateSection], origins: Sequence[Origin | None], folder: Path, *, is_trial: bool = False
+) -> tuple[tuple[Step, ...], tuple[Asked, ...]]:
+    """The annotators before the first that asks, and those that ask, each with the ones behind it; as `steps_of`."""
+    asking = [number for number, section in enumerate(sections) if section.asks]
+    ends = [*asking, len(sections)]
+
+    def steps(begin: int, end: int) -> tuple[Step, ...]:
+        return steps_of(sections[begin:end], origins[begin:end], folder, is_trial=is_trial)
+
+    flow = [
+        replace(_asked(sections[at], at), then=steps(at + 1, end), origin=origins[at])
+        for at, end in zip(asking, ends[1:], strict=True)
+    ]
+    return steps(0, ends[0]), tuple(flow)
+
+
+def _asked(section: AnnotateSection, number: int) -> Asked:
+    chat = Chat(section.model.labels, section.model.schema_ or {}) if section.model else None
+    take = section.asks.take if section.asks else None
+    return Asked(section.named(number), take, chat, section.into or "", section.when or "", section.only_empty)
 
 
 def _by(section: AnnotateSection) -> ByRules | ByFunction | Lookup:

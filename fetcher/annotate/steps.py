@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
@@ -66,7 +66,7 @@ def annotated(steps: tuple[Step, ...], records: Iterable[Record], row_key: str =
             raise Quarantined(f"record {number} is of type {type(record).__name__}, expected a dict")
         found: dict[str, object] = dict(record)
         for step in steps:
-            if _is_wanted(step, found):
+            if is_wanted(step, found):
                 _add(step, found, number, row_key)
         for name in pictures:
             found.pop(name, None)
@@ -80,7 +80,7 @@ def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]])
     """
     failed: dict[int, str] = {}
     for step in steps:
-        wanted = [place for place, record in enumerate(records) if place not in failed and _is_wanted(step, record)]
+        wanted = [place for place, record in enumerate(records) if place not in failed and is_wanted(step, record)]
         if isinstance(step.by, ByRules):
             _label_each(step, step.by, [records[place] for place in wanted])
             continue
@@ -93,7 +93,19 @@ def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]])
     return failed
 
 
-def _is_wanted(step: Step, record: dict[str, object]) -> bool:
+class Condition(Protocol):
+    """What an annotator says of the records that it is for."""
+
+    @property
+    def into(self) -> str: ...
+    @property
+    def when(self) -> str: ...
+    @property
+    def only_empty(self) -> bool: ...
+
+
+def is_wanted(step: Condition, record: Record) -> bool:
+    """Whether an annotator is for this record."""
     if step.only_empty and step.into and record.get(step.into) not in (None, "", []):
         return False
     if not step.when:

@@ -43,8 +43,8 @@ def preview(job: Path, overrides: tuple[str, ...], rows: int, pages: int) -> Non
     loaded_job = loaded(job, overrides)
     if is_carried_out_twice(loaded_job):
         raise click.UsageError(
-            f"a {loaded_job.fetch.method} whose answer is not kept (fetch.cache.keep = 'none') would be carried out "
-            "here, and again by a run; try --set fetch.cache.keep=forever"
+            "a request whose answer is not kept (cache.keep = 'none') would be carried out here, and again by a run; "
+            "try --set fetch.cache.keep=forever"
         )
     with told_errors(), without_secrets(loaded_job.secrets):
         for text in preview_lines(loaded_job, Look(rows, pages), os.environ):

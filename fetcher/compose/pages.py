@@ -5,7 +5,7 @@ again, fewer items than announced, no end in sight) is a failure of the row, nev
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +28,10 @@ class Place:
     """Where a page begins: its number, counting from 1, the items and records of those before it, and the cursor or
     address that leads there, where the job goes by one. `empty` counts the pages without items just before it.
 
-    Of a row that waits for a `job` at the server: its `phase`, and `since` when it waits (epoch seconds)."""
+    Of a row that waits for a `job` at the server: its `phase`, and `since` when it waits (epoch seconds).
+
+    Where its answer `is_here` and annotators ask about its records: `in_flight` are the questions that were sent, and
+    whose answers were not kept yet."""
 
     number: int = 1
     items: int = 0
@@ -38,6 +41,13 @@ class Place:
     phase: str = ""
     job: str = ""
     since: float = 0.0
+    is_here: bool = False
+    in_flight: tuple[str, ...] = ()
+
+    @property
+    def bare(self) -> "Place":
+        """The place of the answer itself."""
+        return replace(self, is_here=False, in_flight=()) if self.is_here else self
 
     @property
     def text(self) -> str:

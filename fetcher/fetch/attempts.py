@@ -16,7 +16,8 @@ class Asking:
     """One request over all its attempts. Its `intend` is awaited once, when there is a connection at last.
 
     The `hop` is what is sent now, in that `realm`; `shown` is the credential that goes along, if it `is_signed`.
-    Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt.
+    Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt;
+    so many `answers` came that might be used.
     """
 
     request: Request
@@ -26,6 +27,7 @@ class Asking:
     is_signed: bool = True
     deadline: Deadline = field(default_factory=Deadline)
     attempts: int = 0
+    answers: int = 0
     is_reused: bool = False
     accepted: frozenset[int] = frozenset()
     asked_at: float = 0.0

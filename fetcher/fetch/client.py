@@ -3,7 +3,6 @@
 A hit spends nothing; every attempt spends a start; no slot is held while a failed attempt waits for its next turn.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,19 +18,12 @@ from fetcher.fetch.cache import Cache
 from fetcher.fetch.caching import PLAIN, HttpCache, Policy
 from fetcher.fetch.costs import told_cost
 from fetcher.fetch.deadlines import Deadline, turn_within
-from fetcher.fetch.expectations import (
-    Meaning,
-    is_about_row,
-    kept_meaning,
-    looks_into_body,
-    meaning,
-    rule_for,
-    told_wait_s,
-)
+from fetcher.fetch.expectations import Meaning, is_about_row, told_wait_s
 from fetcher.fetch.facts import ALWAYS, Facts
 from fetcher.fetch.guard import check_public
 from fetcher.fetch.health import Hopeless
 from fetcher.fetch.hints import Hints, hints
+from fetcher.fetch.judging import Judging, Witness
 from fetcher.fetch.keys import Key, Keys
 from fetcher.fetch.limits import Realm, TooLong
 from fetcher.fetch.masks import Masks
@@ -40,18 +32,12 @@ from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import AttemptFailed, Retries, judged
 from fetcher.fetch.sources import KEPT, Fetched, Keeping, Source, Wanted
 from fetcher.fetch.tokens import Tokens
+from fetcher.fetch.usable import Usable
 from fetcher.fetch.windows import Start
-from fetcher.job.expect import Expect
 from fetcher.job.sections import Fetch
 from fetcher.model import Request, Response
 from fetcher.origins import homes_of
 from fetcher.tally import Tally
-
-LARGEST_IN_LOOP = 64_000
-"""Bytes of a body that a rule looks into without leaving the loop."""
-
-Witness = Callable[[Request, Response, Expect | None], None]
-"""Told of an answer to a request, and of the rule that it falls under."""
 
 
 class Client:
@@ -60,7 +46,8 @@ class Client:
     `cache` is None where the job keeps nothing; `tally` and `log` are told of every exchange, `witness` of every answer
     before it is judged. `realms` are open, and shared with others, one for each of several keys; without them the
     client has its own. `secrets` are masked in answers, and sent to no stranger; `check` says which addresses strangers
-    may have. Where a credential is refused nothing more is sent, unless `ends_refused` is false.
+    may have. Where a credential is refused nothing more is sent, unless `ends_refused` is false. Answers that are not
+    `usable` are asked for again.
     """
 
     def __init__(  # noqa: PLR0913  (what a client is made of)
@@ -77,19 +64,20 @@ class Client:
         check: Callable[[str], None] = check_public,
         policy: Policy = PLAIN,
         ends_refused: bool = True,
+        usable: Usable | None = None,
     ) -> None:
         self._settings = settings
-        self._retries = retries
         self._tally = tally
         self._log = log
-        self._witness = witness
         self._ends_refused = ends_refused
+        self._judging = Judging(settings, witness, usable)
         self._masks = Masks(secrets)
         self._homes = homes_of(settings.base_url, settings.allowed_hosts)
         self._keys = Keys(self._made_keys(realms))
         from fetcher.fetch.wire import Wire  # aiohttp takes a fifth of a second, and a job that asks nobody needs none
 
-        self._wire = Wire(settings, tally, retries.now, check)
+        self._wire = wire = Wire(settings, tally, retries.now, check)
+        self._retries = replace(retries, sleep=lambda wait_s: wire.sleep(retries.sleep(wait_s)))
         self._keeping = self._keeping_of(cache, policy)
 
     async def __aenter__(self) -> "Client":
@@ -139,8 +127,7 @@ class Client:
 
     async def _hit(self, request: Request, kept: Fetched) -> None:
         self._tally.cache_hits += 1
-        if self._witness:
-            self._tell(request, kept.response, await self._rule(kept.response))
+        await self._judging.tell(request, kept.response)
 
     async def kept(self, request: Request, source: Source, since: float) -> Fetched | None:
         """The kept answer where one may be used. Raises `NotKept` where it would have to be and there is none."""
@@ -220,9 +207,11 @@ class Client:
 
     async def _exchanged(self, asking: Asking) -> tuple[Response, Hints, Key]:
         """One request and its answer, in a start of its own."""
+        self._wire.check_turned_away(asking)
         if asking.is_signed:
             await self._keys.prepared()
         async with self._started(asking) as (key, start):
+            self._wire.check_turned_away(asking)
             await self._wire.check_halted()
             asking.deadline.begin()
             asking.start, asking.realm = start, key.realm
@@ -255,7 +244,7 @@ class Client:
         """What an answer says about the realm; the job's rules know of some failures that they are about a row."""
         sign = sign_of(response.status, said.wait_s)
         is_ruled = sign is not Sign.GOOD and asking.is_signed
-        rule = await self._rule(response) if is_ruled else None
+        rule = await self._judging.rule(response) if is_ruled else None
         if rule is None:
             return sign
         return Sign.GOOD if is_about_row(rule) else sign_of(response.status, told_wait_s(rule, response, said))
@@ -298,31 +287,13 @@ class Client:
             return None
         if keep == "http":
             policy = replace(policy, may_guess=self._settings.cache.heuristic)
-            return HttpCache(cache, policy, self._kept_meaning, now)
+            return HttpCache(cache, policy, self._judging.kept_meaning, now)
         keep_s = ALWAYS if keep == "forever" else keep
-        return Facts(cache, keep_s, self._kept_meaning, now, label=policy.label)
-
-    async def _kept_meaning(self, response: Response) -> Meaning | None:
-        return kept_meaning(response, await self._rule(response))
-
-    async def _rule(self, response: Response) -> Expect | None:
-        """The rule that an answer falls under. A big body is decoded in a thread."""
-        rules = self._settings.expect
-        if len(response.body) > LARGEST_IN_LOOP and looks_into_body(rules):
-            return await asyncio.to_thread(rule_for, rules, response)
-        return rule_for(rules, response) if rules else None
-
-    def _tell(self, request: Request, response: Response, rule: Expect | None) -> None:
-        if self._witness:
-            self._witness(request, response, rule)
+        return Facts(cache, keep_s, self._judging.kept_meaning, now, label=policy.label)
 
     async def _meaning(self, response: Response, said: Hints, asking: Asking, key: Key) -> Meaning:
         try:
-            rule = await self._rule(response)
-            self._tell(asking.request, response, rule)
-            if rule is None and response.status in asking.accepted:
-                return Meaning.RECORDS
-            return meaning(response, said, rule, is_repeatable=asking.is_repeatable)
+            return await self._judging.meaning(response, said, asking)
         except AttemptFailed as failure:
             if failure.hint_s and failure.hint_s != said.wait_s:
                 key.realm.cool_down(time.monotonic() + failure.hint_s)
@@ -332,11 +303,15 @@ class Client:
     async def _started(self, asking: Asking) -> AsyncIterator[tuple[Key, Start]]:
         left_s = asking.deadline.left_s()
         longest_s = min(self._settings.retries.max_wait, left_s)
+        was_sent = asking.attempts and not asking.is_repeatable
         try:
             async with AsyncExitStack() as stack:
-                async with turn_within(left_s):
+                async with turn_within(left_s, self._wire.later_turns if was_sent else set()):
                     started = await stack.enter_async_context(self._keys.start(longest_s, asking.request.cost))
                 yield started
+        except GaveUp:
+            self._wire.check_turned_away(asking)
+            raise
         except Hopeless as error:
             raise ApiDown(
                 f"{self._settings.base_url} has failed for too long; run again when it is well, nothing is lost"

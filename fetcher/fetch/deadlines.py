@@ -31,11 +31,18 @@ class Deadline:
 
 
 @asynccontextmanager
-async def turn_within(left_s: float) -> AsyncIterator[None]:
-    """Get a turn in the block within what is left of a deadline. Raises `GaveUp`: the next run asks again."""
+async def turn_within(left_s: float, turns: set[asyncio.Timeout]) -> AsyncIterator[None]:
+    """Get a turn in the block within what is left of a deadline, or until whoever holds `turns` ends them.
+
+    Raises `GaveUp`: the next run asks again.
+    """
     try:
-        async with asyncio.timeout(left_s if left_s < float("inf") else None):
-            yield
+        async with asyncio.timeout(left_s if left_s < float("inf") else None) as turn:
+            turns.add(turn)
+            try:
+                yield
+            finally:
+                turns.discard(turn)
     except TimeoutError as error:
         late = GaveUp("no turn came for another attempt before fetch.retries.deadline")
         late.is_early = True

@@ -22,10 +22,12 @@ MONEY = 10**9
 
 
 class BudgetSettings(Protocol):
-    """What a request costs, and what all of them may."""
+    """What a request costs, what a thousand of what it counts for do, and what all of them may."""
 
     @property
     def cost_per_request(self) -> float: ...
+    @property
+    def cost_per_1000(self) -> float: ...
     @property
     def total(self) -> float: ...
 
@@ -45,12 +47,16 @@ class RationSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ration:
-    """What one start takes from an account, and what is said when there is no more. A person counts in `unit`."""
+    """What one start takes from an account, and what is said when there is no more. A person counts in `unit`.
+
+    It takes `each` more for each more that it counts for.
+    """
 
     account: Account
     amount: int
     used_up: str
     unit: int = 1
+    each: int = 0
 
 
 class UsedUp(Exception):
@@ -99,8 +105,9 @@ class Rations:
 
     def settle(self, weight: int, told: int) -> None:
         """A start of that weight has cost what was `told`; what was too much is there again, what is over is owed."""
-        for account in [ration.account for ration in self.rations(1) if account_is_weighted(ration)]:
-            self._in_hand[account] = self._in_hand.get(account, 0) + weight - told
+        for ration in [ration for ration in self.rations(1) if ration.each]:
+            account, more = ration.account, ration.each * (weight - told)
+            self._in_hand[account] = self._in_hand.get(account, 0) + more
 
     async def close(self) -> None:
         """Give back what is left."""
@@ -115,17 +122,13 @@ class Rations:
             if isinstance(rate, CalendarRate):
                 said = f"fetch.limits.rate = '{rate.starts}/{rate.unit}' is used up"
                 for period in periods_of(rate, self.limits.timezone, self.clocks()):
-                    yield Ration(Account(f"{self.realm} {period.name}", rate.starts, period.ends), weight, said)
+                    yield Ration(Account(f"{self.realm} {period.name}", rate.starts, period.ends), weight, said, each=1)
         if most := self.limits.max_requests:
             said = f"fetch.limits.max_requests = {most} is used up; raise it to go on"
             yield Ration(Account(f"{self.job} requests", most), 1, said)
         if budget := self.limits.budget:
             said = f"fetch.limits.budget of {budget.total:g} is used up; raise it to go on"
             total = int(Decimal(str(budget.total)) * MONEY)
-            each = int(Decimal(str(budget.cost_per_request)) * MONEY)
-            yield Ration(Account(f"{self.job} money", total), each, said, MONEY)
-
-
-def account_is_weighted(ration: Ration) -> bool:
-    """Whether a start's weight counts there: in windows, not in hard stops."""
-    return ration.account.ends is not None
+            amount = int(Decimal(str(budget.cost_per_request)) * MONEY)
+            each = int(Decimal(str(budget.cost_per_1000)) * MONEY / 1000)
+            yield Ration(Account(f"{self.job} money", total), amount + each * weight, said, MONEY, each)

@@ -7,14 +7,14 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
 from yarl import URL
 
-from fetcher.errors import ApiDown, GaveUp, Refused
+from fetcher.errors import ApiDown, GaveUp, Parked, Refused
 from fetcher.fetch.attempts import Asking
 from fetcher.fetch.auth import signed
 from fetcher.fetch.breaker import Sign
@@ -33,7 +33,10 @@ USER_AGENT = "polite-fetcher"
 
 class Wire:
     """`async with Wire(...)`: a session for the job's own hosts, and one for hosts that came from data, which
-    connects to an address only if `check` (of its text) lets it. `now` gives epoch seconds."""
+    connects to an address only if `check` (of its text) lets it. `now` gives epoch seconds.
+
+    `later_turns` are waits for another attempt of what was sent before; they end when the wire is halted.
+    """
 
     def __init__(
         self, settings: Fetch, tally: Tally, now: Callable[[], float], check: Callable[[str], None] = check_public
@@ -42,7 +45,8 @@ class Wire:
         self._tally = tally
         self._now = now
         self._check = check
-        self._is_halted = False
+        self._halted = asyncio.Event()
+        self.later_turns: set[asyncio.Timeout] = set()
         self.reach = Reach()
 
     async def __aenter__(self) -> "Wire":
@@ -78,12 +82,28 @@ class Wire:
 
     def halt(self) -> None:
         """No further request leaves; whoever sends one waits to be cancelled. Those under way go on."""
-        self._is_halted = True
+        self._halted.set()
+        for turn in self.later_turns:
+            turn.reschedule(0.0)
 
     async def check_halted(self) -> None:
         """Return at once, or never once the wire is halted."""
-        if self._is_halted:
+        if self._halted.is_set():
             await asyncio.Future()  # until it is cancelled
+
+    def check_turned_away(self, asking: Asking) -> None:
+        """Raise `Parked` once the wire is halted, for what is on record as sent and was turned away: it is not lost."""
+        if self._halted.is_set() and asking.attempts and not asking.is_repeatable:
+            raise Parked("turned away, and not asked again before the run ended", 0.0)
+
+    async def sleep(self, wait: Awaitable[None]) -> None:
+        """Wait, but no longer than until the wire is halted."""
+        tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self._halted.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def down(self, reason: str) -> ApiDown:
         """What ends a run in which nobody answers."""

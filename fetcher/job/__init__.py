@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fetcher.job.cache import CacheSection as CacheSection
+    from fetcher.job.file import Job as Job
     from fetcher.job.fingerprints import fetch_fingerprint as fetch_fingerprint
     from fetcher.job.fingerprints import parse_fingerprint as parse_fingerprint
     from fetcher.job.load import LoadedJob as LoadedJob
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fetcher.job.read import Dates as Dates
     from fetcher.job.read import Read as Read
     from fetcher.job.schema import job_schema as job_schema
-    from fetcher.job.sections import Fetch, Job, Limits, Retries
+    from fetcher.job.sections import Fetch, Limits, Retries
     from fetcher.job.write import Rotate as Rotate
     from fetcher.job.write import Write as Write
 
@@ -25,7 +26,8 @@ _HOMES = {
     **dict.fromkeys(("LoadedJob", "load_job"), "load"),
     "job_schema": "schema",
     "CacheSection": "cache",
-    **dict.fromkeys(("Job", "Fetch", "Limits", "Retries"), "sections"),
+    **dict.fromkeys(("Fetch", "Limits", "Retries"), "sections"),
+    "Job": "file",
     **dict.fromkeys(("Read", "Dates"), "read"),
     **dict.fromkeys(("Write", "Rotate"), "write"),
     "Parse": "parse",

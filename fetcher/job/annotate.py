@@ -8,8 +8,10 @@ from pydantic import Field, PlainValidator, StrictBool, ValidationInfo, WithJson
 
 from fetcher.job.entries import Function, JsonPath
 from fetcher.job.images import ImageSection
+from fetcher.job.model import ModelSection
 from fetcher.job.rule_tables import RuleSection, rules_in_file
 from fetcher.job.section import Section
+from fetcher.job.service import ServiceSection
 from fetcher.job.wording import hint, listed, shown
 
 
@@ -89,7 +91,7 @@ class LookupSection(Section):
         return tuple(self.take.items()) if isinstance(self.take, dict) else tuple((name, name) for name in self.take)
 
 
-KINDS = ("rules", "function", "lookup", "image")
+KINDS = ("rules", "function", "lookup", "image", "service", "model")
 
 
 class AnnotateSection(Section):
@@ -102,6 +104,8 @@ class AnnotateSection(Section):
     )
     lookup: LookupSection | None = Field(default=None, description="Fields of a table, found by a key.")
     image: ImageSection | None = Field(default=None, description="What is to be told of a picture; a smaller one.")
+    service: ServiceSection | None = Field(default=None, description="A service that is asked about each record.")
+    model: ModelSection | None = Field(default=None, description="A model (an LLM) that labels each record.")
     into: str | None = Field(
         default=None, min_length=1, description="Field for the result. Left out: the result's own fields are added."
     )
@@ -118,18 +122,32 @@ class AnnotateSection(Section):
     def _check_kind(self) -> Self:
         given = [name for name in KINDS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"expected one of {listed(map(repr, KINDS))}, got {len(given)} of them")
+            raise ValueError(f"expected one of {listed(KINDS, 'and')}, got {len(given)} of them")
         if self.rules and not self.into:
             raise ValueError("rules need 'into', the field that the labels go into")
+        if self.model and self.model.labels and not self.into:
+            raise ValueError("labels need 'into', the field that the label goes into")
         if self.only_empty and not self.into:
             raise ValueError("only_empty needs 'into': which field?")
         return self
 
     @property
     def name(self) -> str:
-        """What it is, by its kind and its file: `rules topics.toml`, `function labels.py:score`."""
+        """What it is, by its kind and its file: `rules topics.toml`, `model small-model`."""
         if self.function:
             return f"function {self.function.file.name}:{self.function.name}"
+        if self.model:
+            return f"model {self.model.model}"
         kind = next(name for name, value in self if isinstance(value, Section))
         table = getattr(getattr(self, kind), "table", None)
         return f"{kind} {table.name}" if table else kind
+
+    def named(self, number: int) -> str:
+        """What messages call it, the so-manieth of its job: `annotate[0].service 'place'`."""
+        kind = next(kind for kind in KINDS if getattr(self, kind) is not None)
+        return f"annotate[{number}].{kind}" + (f" '{self.into}'" if self.into else "")
+
+    @property
+    def asks(self) -> ServiceSection | None:
+        """Whom it asks, and how; None for an annotator that asks nobody."""
+        return self.model.composed if self.model else self.service

@@ -1,15 +1,17 @@
 """Rules between keys. They look at the tree rather than the models, so that a fault in one key hides none here."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from fetcher.job.days import order_fault, parse_day
 from fetcher.job.offers import Offers, added_names, offers_of
 from fetcher.job.places import KeyPath
-from fetcher.job.templated import table_at, templates
+from fetcher.job.templated import asked_templates, table_at, templates
 from fetcher.job.units import parse_rate
 from fetcher.job.values import one_of_fault
 from fetcher.job.wording import guess, listed
+from fetcher.template import Template
 
 _DEFAULT_LAST_DAY = "yesterday"
 MOST_SHOWN = 20
@@ -28,9 +30,11 @@ def rule_faults(tree: Mapping[str, object], folder: Path) -> list[tuple[KeyPath,
         *_flow_faults(tree),
         *_slot_faults(tree, offers),
         *_field_faults(tree, offers),
+        *_question_faults(tree, offers),
         *_choice_faults(tree),
         *_order_faults(tree),
-        *_cost_faults(tree),
+        *_cost_faults(table_at(tree, "fetch"), ("fetch",)),
+        *(fault for path, asks in _asking(tree) for fault in _cost_faults(asks, path)),
     ]
 
 
@@ -49,9 +53,38 @@ def _slot_faults(tree: Mapping[str, object], offers: Offers) -> Iterator[tuple[K
     if not offers.are_known:
         return
     for path, template in templates(tree):
-        for name in template.slots:
-            if name not in offers.names:
-                yield path, f"nothing fills {{{name}}}: the rows offer {_told(offers)}{_slot_hint(name, offers)}"
+        yield from _unfilled(path, template, offers)
+
+
+def _unfilled(path: KeyPath, template: Template, offers: Offers) -> Iterator[tuple[KeyPath, str]]:
+    for name in template.slots:
+        if name not in offers.names:
+            yield path, f"nothing fills {{{name}}}: the rows offer {_told(offers)}{_slot_hint(name, offers)}"
+
+
+def _asking(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:
+    """What each annotator asks that asks somebody, under its path."""
+    annotators = tree.get("annotate")
+    for number, section in enumerate(annotators if isinstance(annotators, list) else []):
+        for kind in ("service", "model"):
+            if isinstance(section, dict) and isinstance(section.get(kind), dict):
+                yield ("annotate", number, kind), section[kind]
+
+
+def _question_faults(tree: Mapping[str, object], offers: Offers) -> Iterator[tuple[KeyPath, str]]:
+    """Slots that no field fills: where rows are records, these are their columns, and what was added before."""
+    if "fetch" in tree or not offers.are_known:
+        return
+    asking, fields = dict(_asking(tree)), replace(offers, names=[*offers.names])
+    annotators = tree.get("annotate")
+    for number, section in enumerate(annotators if isinstance(annotators, list) else []):
+        for path in ((("annotate", number, kind)) for kind in ("service", "model")):
+            for place, template in asked_templates(asking.get(path, {}), path):
+                yield from _unfilled(place, template, fields)
+        added = added_names(section)
+        if added is None:
+            return
+        fields.names.extend(added)
 
 
 def _field_faults(tree: Mapping[str, object], offers: Offers) -> Iterator[tuple[KeyPath, str]]:
@@ -112,8 +145,8 @@ def _order_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
         yield ("read", "dates"), fault
 
 
-def _cost_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
-    limits = table_at(table_at(tree, "fetch"), "limits")
+def _cost_faults(fetch: Mapping[str, object], path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    limits = table_at(fetch, "limits")
     cost, rates = limits.get("cost"), limits.get("rate", ())
     for written in rates if isinstance(rates, list) else [rates]:
         try:
@@ -121,4 +154,4 @@ def _cost_faults(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
         except ValueError:
             continue
         if isinstance(cost, int) and cost > rate.starts:
-            yield ("fetch", "limits", "cost"), f"is more than a whole window of the rate '{written}' allows"
+            yield (*path, "limits", "cost"), f"is more than a whole window of the rate '{written}' allows"

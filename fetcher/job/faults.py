@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, get_args
 from pydantic import BaseModel, ValidationError
 
 from fetcher.errors import Fault
+from fetcher.job.file import Job
 from fetcher.job.places import KeyPath, Place
-from fetcher.job.sections import Job
+from fetcher.job.variables import within_fetch
 from fetcher.job.wording import dotted, hint, shown
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def model_faults(
         if details["type"] != "missing":
             path = _known_part(path, tree)
         is_about_value = details["type"] not in _ABOUT_THE_KEY and path == details["loc"]
-        is_secret = is_about_value and (path in secret_paths or path[:3] in SECRET_BODIES)
+        is_secret = is_about_value and (path in secret_paths or within_fetch(path)[:3] in SECRET_BODIES)
         faults.append((path, NOT_SHOWN if is_secret else _message(details, path)))
     return faults
 
@@ -93,8 +94,9 @@ def _message(details: "ErrorDetails", path: KeyPath) -> str:
     sections = section_keys()
     if kind == "missing":
         return "this section is missing" if path in sections else "this key is required and missing"
+    path = tuple(part for part in path if not isinstance(part, int))  # of one of many sections, in a list
     if kind == "extra_forbidden":
-        known = sections.get(path[:-1]) or sections.get(path[:-2], ())  # of one of many sections, in a list or by name
+        known = sections.get(path[:-1]) or sections.get(path[:-2], ())  # or by name
         return f"unknown key{hint(str(path[-1]), known)}"
     if kind == "value_error":
         return str(details["ctx"]["error"])

@@ -16,9 +16,11 @@ from fetcher.errors import Fault, JobError
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fields import Way
 from fetcher.job.load import LoadedJob
+from fetcher.job.model import ModelSection
 from fetcher.job.pages import Pages
 from fetcher.job.section import Section
 from fetcher.job.sections import Fetch
+from fetcher.job.service import ServiceSection
 from fetcher.provenance import Origin
 from fetcher.redaction import redacted
 from fetcher.template import Template
@@ -32,23 +34,22 @@ def fetch_fingerprint(job: LoadedJob) -> str:
 
     A new timeout or limit, a new secret, or another host of the API leaves it as it is.
     """
-    fetch, secrets = job.fetch, job.secrets
+    return _digest(_asked(job.fetch, job.secrets))
+
+
+def _asked(fetch: Fetch, secrets: frozenset[str]) -> dict[str, object]:
     later: dict[str, object] = {  # keys that came later are left out where unused: earlier folders stay as they are
         "method": None if fetch.method == "GET" else fetch.method,
         **{name: _plain(body, secrets) for name, body in bodies_of(fetch).items()},
         "poll": _plain(fetch.poll and fetch.poll.model_copy(update={"every": 0, "longest": 0}), secrets),
         "pages": fetch.pages and _asked_by(fetch.pages),
     }
-    return _digest(
-        {
-            **{name: value for name, value in later.items() if value is not None},
-            "path": urlsplit(fetch.base_url).path + redacted(fetch.url.identity, secrets),
-            "query": {key: _plain(value, secrets) for key, value in fetch.query.items()},
-            "headers": sorted(
-                (name.lower(), redacted(value.identity, secrets)) for name, value in fetch.headers.items()
-            ),
-        }
-    )
+    return {
+        **{name: value for name, value in later.items() if value is not None},
+        "path": urlsplit(fetch.base_url).path + redacted(fetch.url.identity, secrets),
+        "query": {key: _plain(value, secrets) for key, value in fetch.query.items()},
+        "headers": sorted((name.lower(), redacted(value.identity, secrets)) for name, value in fetch.headers.items()),
+    }
 
 
 def _asked_by(pages: Pages) -> dict[str, object]:
@@ -114,8 +115,17 @@ def _annotator(section: AnnotateSection, job: LoadedJob) -> object:
     read = [_hash_of(file, job, "annotate") for file in files if file]
     names = {**dict(section), "function": section.function and section.function.name}
     names["provenance"] = section.provenance or None  # came later: earlier folders stay as they are
+    if section.asks:
+        names |= {"service": _questions(section.asks, job), "model": None}
     told = {name: _plain(value, job.secrets) for name, value in names.items() if value is not None}
     return [told, read]
+
+
+def _questions(asks: ServiceSection, job: LoadedJob) -> dict[str, object]:
+    """What an annotator asks, what its answers mean, and what is taken of them."""
+    rules = [rule.model_dump(mode="json") for rule in asks.expect]
+    told = {"asked": _asked(asks, job.secrets), "expect": rules, "take": asks.take}
+    return told | ({"labels": asks.labels, "schema": asks.schema_} if isinstance(asks, ModelSection) else {})
 
 
 def _hash_of(file: Path, job: LoadedJob, key: str) -> str:

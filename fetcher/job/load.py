@@ -4,7 +4,7 @@ Order matters: overrides replace what the file says, variables are filled in, an
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,11 +14,12 @@ from fetcher.job.annotate import AnnotateSection
 from fetcher.job.checks import rule_faults
 from fetcher.job.document import read_document
 from fetcher.job.faults import Origins, distinct, model_faults
+from fetcher.job.file import Job
 from fetcher.job.overrides import apply_overrides
 from fetcher.job.parse import Parse
 from fetcher.job.places import KeyPath
 from fetcher.job.read import Read
-from fetcher.job.sections import Fetch, Job, nobody
+from fetcher.job.sections import Fetch, nobody
 from fetcher.job.templated import set_zone
 from fetcher.job.variables import Variables
 from fetcher.job.write import Write
@@ -30,7 +31,8 @@ PARENT: KeyPath = ("read", "records", "job")
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
     """A job that can run. All paths are absolute; `secrets` are the texts that must never be written anywhere, those of
-    its `parent` included: the job whose records are its rows. One that `asks` nobody has rows that are records."""
+    its `parent` included: the job whose records are its rows. One that `asks` nobody has rows that are records; in that
+    of an `annotator` (see `asking`), `fetch` is what that asks."""
 
     file: Path
     name: str
@@ -42,6 +44,17 @@ class LoadedJob:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     parent: "LoadedJob | None" = None
     asks: bool = True
+    annotator: int | None = None
+
+    @property
+    def asking(self) -> "dict[str, LoadedJob]":
+        """{what messages call an annotator that asks: the same job as if what that asks were its `[fetch]`}"""
+        numbered = enumerate(self.annotate)
+        return {
+            section.named(number): replace(self, fetch=section.asks, asks=True, annotator=number)
+            for number, section in numbered
+            if section.asks
+        }
 
     @property
     def folder(self) -> Path:
@@ -75,7 +88,8 @@ def load_job(
         raise JobError(str(path), faults)
     secrets = frozenset(variables.secrets) | (parent.secrets if parent else frozenset())
     fetch = job.fetch or nobody()
-    secrets |= fetch.auth.secrets() if fetch.auth else frozenset()
+    for asked in (fetch, *(section.asks for section in job.annotate)):
+        secrets |= asked.auth.secrets() if asked and asked.auth else frozenset()
     parts = (job.read, fetch, job.parse or Parse(records="@"), job.write, job.annotate)
     return LoadedJob(file, job.name, *parts, secrets=secrets, parent=parent, asks=job.fetch is not None)
 

@@ -15,8 +15,7 @@ def apply_overrides(tree: dict[str, object], overrides: Sequence[str]) -> tuple[
     for override in overrides:
         try:
             path, value = read_override(override)
-            _put(tree, path, value)
-            paths.add(tuple(path))
+            paths.add(_put(tree, path, value))
         except ValueError as error:
             key = override.partition("=")[0].strip()
             faults.append(Fault(0, 0, f"--set {key}" if key else "--set", str(error)))
@@ -44,11 +43,26 @@ def read_override(override: str) -> tuple[tuple[str, ...], object]:
     return path, tree
 
 
-def _put(tree: dict[str, object], path: tuple[str, ...], value: object) -> None:
-    table = tree
-    for depth, key in enumerate(path[:-1], start=1):
-        inner = table.setdefault(key, {})
-        if not isinstance(inner, dict):
-            raise ValueError(f"'{dotted(path[:depth])}' is not a table, so nothing can be set in it")
-        table = inner
+def _put(tree: dict[str, object], path: tuple[str, ...], value: object) -> KeyPath:
+    """Put a value into the tree; returns its path there, in which a place in a list is a number."""
+    place: list[str | int] = []
+    table: object = tree
+    for key in path[:-1]:
+        table = _within(table, key, place)
+    if not isinstance(table, dict):
+        raise ValueError(f"'{dotted(place)}' is not a table, so nothing can be set in it")
     table[path[-1]] = value
+    return (*place, path[-1])
+
+
+def _within(table: object, key: str, place: list[str | int]) -> object:
+    """What is under a key of a table, which is made where it is not there, or at a place in a list."""
+    if isinstance(table, list):
+        if not (key.isascii() and key.isdigit() and int(key) < len(table)):
+            raise ValueError(f"'{dotted(place)}' has {len(table)} entries, and none is number {key}")
+        place.append(int(key))
+        return table[int(key)]
+    if not isinstance(table, dict):
+        raise ValueError(f"'{dotted(place)}' is not a table, so nothing can be set in it")
+    place.append(key)
+    return table.setdefault(key, {})

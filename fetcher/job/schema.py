@@ -1,6 +1,6 @@
 """The JSON Schema of a job file, made from the same models that read it, so that an editor completes and explains."""
 
-from fetcher.job.sections import Job
+from fetcher.job.file import Job
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

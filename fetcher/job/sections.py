@@ -1,15 +1,13 @@
-"""What a job file may say: a model a section, a description a key. An editor shows the descriptions to a newcomer.
+"""What a job file may say of asking: a model a section, a description a key. An editor shows them to a newcomer.
 
 How each kind of value is read is in `entries`; here is only which key holds what.
 """
 
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
-from fetcher.job.annotate import AnnotateSection
 from fetcher.job.auth import Auth
 from fetcher.job.batch import Batch
 from fetcher.job.bodies import Bodies
@@ -21,7 +19,6 @@ from fetcher.job.entries import (
     HeaderName,
     Headers,
     HostName,
-    JobName,
     JsonPath,
     QueryValue,
     RatesText,
@@ -32,21 +29,29 @@ from fetcher.job.expect import Expect
 from fetcher.job.hints import HintsSection
 from fetcher.job.kinds import number, whole_number
 from fetcher.job.pages import Pages
-from fetcher.job.parse import Parse
 from fetcher.job.poll import Poll
-from fetcher.job.read import Read
 from fetcher.job.section import Section, written
 from fetcher.job.skip import Skip
 from fetcher.job.units import duration_between, size_between
-from fetcher.job.write import Write
 from fetcher.template import Template
+
+BILLIONTH = 1e-9
 
 
 class Budget(Section):
     """Money as a hard stop. Amounts count to the billionth of whatever they are in."""
 
-    cost_per_request: Annotated[float, number(1e-9, 10**6)] = Field(description="What one request costs.")
+    cost_per_request: Annotated[float, number(0, 10**6)] = Field(default=0, description="What one request costs.")
+    cost_per_1000: Annotated[float, number(0, 10**6)] = Field(
+        default=0, description="What 1,000 of what requests count for ('cost') cost, such as tokens."
+    )
     total: Annotated[float, number(0, 10**9)] = Field(description="What all requests of the job may cost together.")
+
+    @model_validator(mode="after")
+    def _check_cost(self) -> Self:
+        if self.cost_per_request < BILLIONTH and self.cost_per_1000 < 1000 * BILLIONTH:
+            raise ValueError("expected cost_per_request, or cost_per_1000 of what requests count for, as tokens")
+        return self
 
 
 class Limits(Section):
@@ -227,56 +232,6 @@ def slots_in(value: object) -> Iterator[str]:
                 yield from slots_in(item)
 
 
-READ_AGAIN = "lies where read.files looks: each run would find what the last one has written"
-
-
 def nobody() -> Fetch:
     """What a job asks that has no `[fetch]`: nobody. Nothing of it is ever sent."""
     return Fetch.model_validate({"base_url": "http://localhost", "url": "/", "cache": {"keep": "none"}})
-
-
-class Job(Section):
-    """What to pull, and how: read rows, fetch an answer for each, parse it into records, write them. Without `fetch`
-    a row is a record already."""
-
-    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"fetch": ["parse"]}})
-
-    name: JobName = Field(description="Name of the job: letters, digits, '.', '_' and '-'.")
-    read: Read = Field(description="Where the rows come from.")
-    fetch: Fetch | None = Field(
-        default=None, description="What is asked of the API, and how politely. Left out: a row is a record already."
-    )
-    parse: Parse | None = Field(default=None, description="How an answer becomes records.")
-    annotate: tuple[AnnotateSection, ...] = Field(
-        default=(), description="What is added to each record, annotator by annotator."
-    )
-    write: Write = Field(description="Where the records go, and how big a file of them grows.")
-
-    @field_validator("annotate")
-    @classmethod
-    def _check_pictures(
-        cls, annotate: tuple[AnnotateSection, ...], info: ValidationInfo
-    ) -> tuple[AnnotateSection, ...]:
-        read = info.data.get("read")
-        for image in (section.image for section in annotate):
-            if read and read.files and image and image.folder and image.name:
-                suffix = PurePath(image.name.text).suffix
-                if read.files.path.reaches(image.folder, suffix):
-                    raise ValueError(f"image.folder ({image.folder}) {READ_AGAIN}")
-        return annotate
-
-    @field_validator("write")
-    @classmethod
-    def _check_folder(cls, write: Write, info: ValidationInfo) -> Write:
-        read = info.data.get("read")
-        if read and read.files and read.files.path.reaches(write.folder, ".jsonl"):
-            raise ValueError(f"folder ({write.folder}) {READ_AGAIN}")
-        return write
-
-    @field_validator("write")
-    @classmethod
-    def _check_resume(cls, write: Write, info: ValidationInfo) -> Write:
-        fetch = info.data.get("fetch")
-        if fetch and fetch.pages and fetch.pages.resume == "start" and not write.key:
-            raise ValueError("fetch.pages.resume = 'start' asks again for what is there; key = ['id'] would tell it")
-        return write

@@ -1,6 +1,6 @@
 """Where a job file has templates, and the time zone that their moments are of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fetcher.job.days import parse_timezone
 from fetcher.job.fields import has_slot
@@ -9,20 +9,34 @@ from fetcher.template import Template
 
 
 def templates(tree: Mapping[str, object]) -> Iterator[tuple[KeyPath, Template]]:
-    """Every template of a job file, under its path; texts that are none are passed over."""
-    fetch = table_at(tree, "fetch")
-    entries: list[tuple[KeyPath, object]] = [(("fetch", "url"), fetch.get("url"))]
-    entries.append((("fetch", "limits", "cost"), table_at(fetch, "limits").get("cost")))
-    for section in ("query", "headers"):
-        entries += [(("fetch", section, key), value) for key, value in table_at(fetch, section).items()]
-    for body in ("json", "form", "multipart", "text"):
-        entries += _leaves(fetch.get(body), ("fetch", body))
-    entries += _leaves(table_at(fetch, "skip").get("answer"), ("fetch", "skip", "answer"))
-    entries += _leaves(table_at(fetch, "graphql").get("variables"), ("fetch", "graphql", "variables"))
+    """Every template that rows fill, under its path; texts that are none are passed over."""
+    entries = _asked(table_at(tree, "fetch"), ("fetch",))
     for place, shape in _shapes(tree):
         fields = table_at(shape, "fields").items()
         told = [(key, value) for key, value in fields if isinstance(value, Template) or has_slot(value)]
         entries += [((*place, "fields", key), value) for key, value in told]
+    yield from _read(entries)
+
+
+def asked_templates(asks: Mapping[str, object], path: KeyPath) -> Iterator[tuple[KeyPath, Template]]:
+    """Every template of an annotator that asks, which records fill."""
+    yield from _read([*_asked(asks, path), *(((*path, key), asks.get(key)) for key in ("prompt", "system"))])
+
+
+def _asked(fetch: Mapping[str, object], path: KeyPath) -> list[tuple[KeyPath, object]]:
+    """What stands where templates are read, in a section that says what is asked."""
+    entries: list[tuple[KeyPath, object]] = [((*path, "url"), fetch.get("url"))]
+    entries.append(((*path, "limits", "cost"), table_at(fetch, "limits").get("cost")))
+    for section in ("query", "headers"):
+        entries += [((*path, section, key), value) for key, value in table_at(fetch, section).items()]
+    for body in ("json", "form", "multipart", "text"):
+        entries += _leaves(fetch.get(body), (*path, body))
+    entries += _leaves(table_at(fetch, "skip").get("answer"), (*path, "skip", "answer"))
+    entries += _leaves(table_at(fetch, "graphql").get("variables"), (*path, "graphql", "variables"))
+    return entries
+
+
+def _read(entries: Iterable[tuple[KeyPath, object]]) -> Iterator[tuple[KeyPath, Template]]:
     for path, value in entries:
         if isinstance(value, Template):
             yield path, value

@@ -154,3 +154,34 @@ def one_of_fault(has_function: bool, has_records: bool, form: object = "json") -
     if not has_function and not has_records and form == "json":
         return "expected 'records' (a path such as 'items[].readings[]') or 'function' (such as 'parse.py:parse')"
     return None
+
+
+SCHEMA_TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
+SCHEMA_WORDS = frozenset(
+    {"type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems"}
+    | {"minimum", "maximum", "minLength", "maxLength", "title", "description"}
+)
+"""Words of JSON Schema that answers are held against; a schema with others is refused, not half understood."""
+
+
+def parse_json_schema(value: object) -> dict[str, Any]:
+    """A JSON Schema of those words. Raises ValueError for anything else."""
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"expected a JSON Schema such as {{ type = 'string' }}, got {shown(value)}")
+    if unknown := sorted(set(value) - SCHEMA_WORDS):
+        raise ValueError(f"'{unknown[0]}' of JSON Schema is not known here; {listed(sorted(SCHEMA_WORDS))} are")
+    kinds = value.get("type", [])
+    for kind in kinds if isinstance(kinds, list) else [kinds]:
+        if kind not in SCHEMA_TYPES:
+            raise ValueError(f"expected a type such as {listed(SCHEMA_TYPES, 'or')}, got {shown(kind)}")
+    if not isinstance(value.get("additionalProperties", True), bool):
+        raise ValueError("expected true or false for 'additionalProperties'")
+    for name in ("enum", "required"):
+        if name in value and not isinstance(value[name], list):
+            raise ValueError(f"expected a list of '{name}', got {shown(value[name])}")
+    below = value.get("properties", {})
+    if not isinstance(below, dict):
+        raise ValueError(f"expected a table of 'properties', got {shown(below)}")
+    for schema in (*below.values(), *([value["items"]] if "items" in value else [])):
+        parse_json_schema(schema)
+    return value

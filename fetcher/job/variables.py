@@ -11,7 +11,8 @@ from fetcher.job.places import KeyPath
 from fetcher.job.wording import guess
 from fetcher.template import Template, escape_braces
 
-TEMPLATED = tuple(("fetch", key) for key in ("url", "query", "headers", "json", "form", "multipart", "text"))
+BODIES = ("json", "form", "multipart", "text")
+TEMPLATED = tuple(("fetch", key) for key in ("url", "query", "headers", *BODIES, "prompt", "system"))
 VARIABLES = ("fetch", "graphql", "variables")
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}?")
@@ -23,6 +24,14 @@ AUTH = ("fetch", "auth")
 """Whatever is filled in below is a secret."""
 
 COST = ("fetch", "limits", "cost")
+
+
+def within_fetch(path: KeyPath) -> KeyPath:
+    """The same path as if an annotator's service were the job's own `[fetch]`, which it is like."""
+    match path:
+        case ("annotate", int(), "service" | "model", *rest):
+            return ("fetch", *rest)
+    return path
 
 
 @dataclass(slots=True)
@@ -46,7 +55,8 @@ class Variables:
 
     def _fill_text(self, text: str, path: KeyPath) -> object:
         faults_before = len(self.faults)
-        is_template = path[:2] in TEMPLATED or path[:3] == VARIABLES or path == COST
+        within = within_fetch(path)
+        is_template = within[:2] in TEMPLATED or within[:3] == VARIABLES or within == COST
 
         def replaced(reference: re.Match[str]) -> str:
             value = self._value(reference, path)
@@ -80,7 +90,7 @@ class Variables:
             name, default = plain.groups()
             # As in a shell, `:-` stands in for a variable that is empty, too.
             value = self.environ.get(name, "")
-            if path[:2] == AUTH and value:
+            if within_fetch(path)[:2] == AUTH and value:
                 self.secret_paths.add(path)
                 self.secrets.add(value)
             if default is not None:

@@ -35,6 +35,11 @@ def plain(value: object) -> object:
     raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 
 
+def verbatim(value: object) -> object:
+    """The same, and numbers with the digits that they were read with."""
+    return msgspec.Raw(value.text.encode()) if isinstance(value, Exact) else plain(value)
+
+
 def written(number: Decimal) -> msgspec.Raw:
     """A JSON number with just these digits."""
     return msgspec.Raw(str(number).encode())

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -23,10 +23,11 @@ class Lines:
     what all its fields say, where none are named.
     """
 
-    def __init__(self, key: tuple[str, ...], table: str = "") -> None:
+    def __init__(self, key: tuple[str, ...], table: str = "", hook: Callable[[object], object] = plain) -> None:
         self._key = key
         self._table = table
-        self._encoder = msgspec.json.Encoder(enc_hook=plain)
+        self._hook = hook
+        self._encoder = msgspec.json.Encoder(enc_hook=hook)
         self.lines, self.keys, self.records = bytearray(), bytearray(), 0
 
     def add(self, found: object) -> None:
@@ -48,7 +49,7 @@ class Lines:
             raise Quarantined(f"record {number} has no '{missing[0]}', which {key} names")
         values: list[object] = [self._table] if self._table else []
         values += [record[name] for name in names] if names else [record]
-        encoded = msgspec.json.encode(values, enc_hook=plain, order="sorted" if self._table else None)
+        encoded = msgspec.json.encode(values, enc_hook=self._hook, order="sorted" if self._table else None)
         return hashlib.blake2b(encoded, digest_size=16).digest()
 
 

@@ -10,6 +10,7 @@ from fetcher.engines.functions import function_of
 from fetcher.errors import Quarantined
 from fetcher.model import PageFacts, TableLines, Value
 from fetcher.parse.drift import Expectations, Watch
+from fetcher.parse.exact import plain, verbatim
 from fetcher.parse.exploding import simply_found
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.lines import Lines, checked
@@ -28,6 +29,7 @@ class Parsing(Shape):
 
     `tables` are the tables beside it, by name. `member_into` names the field that gets the name of a zip file's member.
     `pages` is None where answers do not come in pages. `annotate` adds to the records of the main table.
+    Where annotators ask, the answer becomes lines that are asked about; `then` is how lines are read on behind each.
     """
 
     file: str = ""
@@ -40,6 +42,8 @@ class Parsing(Shape):
     tables: tuple[tuple[str, Shape], ...] = ()
     annotate: Annotate | None = None
     is_slow: bool = False
+    then: "tuple[Parsing, ...]" = ()
+    keeps_digits: bool = False
 
     @property
     def may_take_long(self) -> bool:
@@ -50,12 +54,14 @@ class Parsing(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body on its way to a parser, the values and the key of its row, and what its sender says that it is."""
+    """A body on its way to a parser, the values and the key of its row, and what its sender says that it is; or lines
+    that so many annotators have asked about."""
 
     body: bytes
     values: Mapping[str, Value]
     content_type: str = ""
     row_key: str = ""
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ def parse(
     whatever that function raises.
     """
     watch = Watch(parsing.expected) if parsing.expected else None
-    main, sides = Lines(parsing.key), [Lines(shape.key, name) for name, shape in parsing.tables]
+    main = Lines(parsing.key, hook=verbatim if parsing.keeps_digits else plain)
+    sides = [Lines(shape.key, name) for name, shape in parsing.tables]
     answer = None
     for name, part in unpacked(parsing.packing, body):
         if not parsing.function or parsing.pages or sides:
@@ -117,6 +124,7 @@ def load(parsing: Parsing) -> None:
 
 def parse_item(parsing: Parsing, item: Answer) -> Parsed:
     """`parse` for an engine, which hands over one item."""
+    parsing = parsing.then[item.stage - 1] if item.stage else parsing
     return parse(parsing, item.body, item.values, item.content_type, row_key=item.row_key)
 
 

@@ -409,6 +409,8 @@ def test_a_wall_clock_that_jumps_gives_no_second_day(jump_s):
         ({"max_requests": 7}, 7, "max_requests = 7"),
         ({"budget": {"cost_per_request": 0.1, "total": 0.7}}, 7, "budget of 0.7"),
         ({"budget": {"cost_per_request": 0.002, "total": 0.0079}}, 3, "budget of 0.0079"),
+        ({"budget": {"cost_per_1000": 0.4, "total": 0.0079}}, 3, "budget of 0.0079"),
+        ({"budget": {"cost_per_1000": 0.2, "cost_per_request": 0.001, "total": 0.0079}}, 3, "budget of 0.0079"),
     ],
 )
 def test_a_hard_stop_is_never_exceeded_by_one_over_all_runs(limits, most, said):
@@ -600,3 +602,27 @@ def test_what_an_answer_tells_of_its_cost_counts_for_all_that_share():
                 return realm.pace.ready_at(weight)
 
         run_virtual(story(), world.clock)
+
+
+@pytest.mark.parametrize(("told", "most"), [(10, 5), (5, 10), (20, 3)])
+def test_money_is_counted_by_what_answers_tell(told, most):
+    """A start is paid for by its guess until its answer says what it was; what was too little is owed."""
+
+    async def run(requests: int) -> None:
+        async with here.realm(Limits(budget={"cost_per_1000": 100, "total": 5}), job="job") as realm:
+            for _ in range(requests):
+                with suppress(TooLong):
+                    async with realm.start(1e9, 10) as start:
+                        realm.answered(start)
+                        realm.settle(start, told)
+                        made.append(told)
+
+    async def story():
+        await run(2)
+        await run(20)
+
+    made: list[int] = []
+    with machine() as here:
+        run_virtual(story(), here.clock)
+    assert len(made) in (most, most - 1)  # the last one has to be paid for by its guess
+    assert sum(made) <= 50 + told - 10 if told > 10 else sum(made) <= 50

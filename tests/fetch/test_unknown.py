@@ -258,3 +258,46 @@ async def test_a_body_goes_over_the_wire_as_it_was_composed(client_of, speaking)
         assert lines[0] == "POST / HTTP/1.1"
         assert f"Content-Length: {len(body)}" in lines
         assert "Content-Type: application/json" in lines
+
+
+async def test_what_was_turned_away_is_not_lost_when_a_run_ends(speaking, client_of):
+    """It would wait for ever for another attempt, on record as sent; so it says that it is to be asked again."""
+    clients: list[Any] = []
+
+    async def answer(number, head, writer):
+        clients[0].halt()
+        writer.write(told(503, "Retry-After: 1"))
+
+    async with speaking(answer) as (url, asked), client_of(url) as (client, _):
+        clients.append(client)
+        request, intend = made("POST", url, asked)
+        async with asyncio.timeout(20):
+            with pytest.raises(Parked, match="turned away"):
+                await client.fetch(request, intend=intend)
+    assert len(asked) == 1
+
+
+async def test_who_waits_for_another_turn_is_told_that_a_run_ends(speaking, client_of):
+    """Another request has the only slot, and does not give it back."""
+    clients: list[Any] = []
+    held: list[asyncio.Future[Any]] = []
+
+    async def answer(number, head, writer):
+        if head.startswith(b"GET"):
+            clients[0].halt()
+            await asyncio.Event().wait()
+        held.append(asyncio.ensure_future(clients[0].fetch(made("GET", url)[0])))
+        for _ in range(100):  # until it waits for the slot
+            await asyncio.sleep(0)
+        writer.write(told(503, "Retry-After: 1"))
+
+    one_slot = {"concurrency": 1, "adaptive": False}
+    async with speaking(answer) as (url, asked), client_of(url, limits=one_slot) as (client, _):
+        clients.append(client)
+        request, intend = made("POST", url, asked)
+        async with asyncio.timeout(20):
+            with pytest.raises(Parked, match="turned away"):
+                await client.fetch(request, intend=intend)
+        held[0].cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+    assert [head.split()[0] for head in asked] == [b"POST", b"GET"]

@@ -114,7 +114,7 @@ def test_a_single_rate_needs_no_list(load):
         ('fetch.limits={cost=3, rate=["9/s", "2/day"]}', "is more than a whole window of the rate '2/day' allows"),
         ('fetch.limits.timezone="Europe/Berln"', "did you mean 'Europe/Berlin'?"),
         ("fetch.limits.max_requests=0", "expected a whole number from 1"),
-        ("fetch.limits.budget={total=5}", "fetch.limits.budget.cost_per_request"),
+        ("fetch.limits.budget={total=5}", "fetch.limits.budget"),
         ('fetch.limits.realm=""', "expected a name of 1 to 100 characters"),
         ('fetch.limits.spacing="1"', "which has no unit"),
         ("fetch.limits.headroom=0.6", "expected a number from 0 to 0.5, got 0.6"),

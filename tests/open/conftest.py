@@ -32,3 +32,22 @@ def job(tmp_path: Path):
         return ["run", str(ROOT / "configs" / f"{name}.toml"), *sets(*told)]
 
     return arguments
+
+
+@pytest.fixture
+def annotating(tmp_path: Path):
+    """The same for a job whose annotator asks the API; its service, or its model, is the first annotator."""
+
+    def arguments(name: str, api: Emulator, *overrides: str) -> list[str]:
+        path = ROOT / "configs" / f"{name}.toml"
+        asks = "annotate.0.model" if "[annotate.model]" in path.read_text() else "annotate.0.service"
+        version = "/v1" if asks.endswith("model") else ""
+        told = [
+            f'{asks}.base_url="{api.url}{version}"',
+            f"write.folder='{tmp_path / 'out'}'",
+            f'{asks}.retries.first_wait="10 ms"',
+            *overrides,
+        ]
+        return ["run", str(path), *sets(*told)]
+
+    return arguments

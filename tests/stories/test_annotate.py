@@ -8,10 +8,12 @@ import pytest
 from aiohttp import web
 
 from fetcher import read_records
+from fetcher.job.load import load_job
 from tests.stories.conftest import Output
 from tests.stories.feeds import days, make_job, serving
 
 DOCS = Path(__file__).parents[2] / "docs" / "annotate.md"
+ASKING = re.compile(r"^\[annotate\.(service|model)", re.MULTILINE)
 TOPICS = """\
 [[rule]]
 label = "odd"
@@ -121,8 +123,9 @@ def test_faults_of_annotators_are_told_with_all_others(fetcher, feed, job):
 
 
 def test_the_examples_of_the_documentation_are_a_job(fetcher, feed, job):
-    """All of them together, their files beside them."""
+    """All of them together, their files beside them; but for whole jobs, and those that ask somebody."""
     blocks = re.findall(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    blocks = [block for block in blocks if not (ASKING.search(block) or block.startswith("name ="))]
     topics = next(block for block in blocks if block.startswith("[[rule]]"))
     (job.parent / "topics.toml").write_text(topics)
     (job.parent / "stations.csv").write_text("id,name,district\n1,a,b\n")
@@ -132,3 +135,14 @@ def test_the_examples_of_the_documentation_are_a_job(fetcher, feed, job):
     assert ran.code == 0, ran.err
     record = by_day(job)["2019-01-01"][1]
     assert (record["topics"], record["score"], record["station"]) == ([], 2, None)
+
+
+def test_the_examples_that_ask_somebody_load(job):
+    """Each with a job around it."""
+    blocks = re.findall(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    asking = [block for block in blocks if ASKING.search(block)]
+    head = job.read_text().partition("\n[[annotate]]")[0]
+    for block in asking:
+        job.write_text(f"{head}\n{block}")
+        assert load_job(job, {"MODEL_KEY": "a model's key"}).asking
+    assert len(asking) >= 3
