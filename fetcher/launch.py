@@ -212,8 +212,9 @@ def check_parse_part(job: LoadedJob, ledger: Ledger, options: RunOptions, finger
     counts = ledger.counts()
     rows = sum(count for (state, _), count in counts.items() if state in PARSED) + ledger.halfway()
     if rows:
+        asks = "asking only what no annotator has asked yet" if job.asking else "without a request"
         message = (
-            f"changed since {rows:,} rows were parsed. --reparse parses their kept answers again, without a request; "
+            f"changed since {rows:,} rows were parsed. --reparse parses their kept answers again, {asks}; "
             "--as-is leaves them as they are and parses new rows by the new rules"
         )
         raise JobError(str(job.file), [Fault(0, 0, "parse", message)])

@@ -72,7 +72,7 @@ class Request:
     def header(self, name: str) -> str | None:
         """The first header of that name, whatever its case."""
         wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), None)
+        return next((value for key, value in self.headers if key.lower() == wanted), None) if self.headers else None
 
     @property
     def is_repeatable(self) -> bool:

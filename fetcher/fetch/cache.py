@@ -157,7 +157,7 @@ class Cache:
         """The same answer with its body; None where it is gone or damaged."""
         if (content := self._bodies.get(stored.number)) is not None:
             self._note_use(stored.number)
-            return replace(stored, response=replace(stored.response, body=content))
+            return stored.with_body(content)
         for (body,) in self._read(BODY, stored.number):
             try:
                 content = unpacked(body)
@@ -166,7 +166,7 @@ class Cache:
                 return None
             self._note_use(stored.number)
             self._bodies.put(stored.number, content, len(content))
-            return replace(stored, response=replace(stored.response, body=content))
+            return stored.with_body(content)
         return None
 
     async def put(self, key: str, response: Response, label: Label = NO_LABEL) -> None:
@@ -185,8 +185,14 @@ class Cache:
         change = _Change(KEEP, lambda: columns(key, answer, about, told), len(answer.body))
         try:
             await self._make(change)
-        finally:
+        except BaseException:
             self._variants.drop(target)
+            raise
+        # What is held may have been read before or after the change was made: either way this variant is in it once.
+        if (held := self._variants.get(target)) is not None:
+            others = [other for other in held if other.key(target) != key]
+            mine = replace(stored.with_body(b""), number=change.number)
+            self._variants.put(target, [*others, mine], OVERHEAD * (len(others) + 1))
         self._bodies.put(change.number, answer.body, len(answer.body))
 
     async def forget(self, target: str) -> None:

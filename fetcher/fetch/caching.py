@@ -20,11 +20,11 @@ from fetcher.fetch.sources import KEPT, Ask, Fetched, Judge, Source, Wanted
 from fetcher.fetch.stored import Stored, target_of
 from fetcher.fetch.storing import may_store, may_update, storable
 from fetcher.fetch.validating import (
-    FORWARDED,
     conditional,
     confirmed,
     freshened,
     has_conditions,
+    is_forwarded,
     is_same_thing,
     is_unchanged,
     not_modified,
@@ -113,15 +113,15 @@ class HttpCache:
         request = wanted.request
         identity = self._identity(request)
         kept = [it for it in self._cache.variants(target_of(request)) if it.identity == identity]
-        is_part_welcome = request.header("Range") is not None
-        kept = [it for it in kept if it.response.status != 206 or is_part_welcome]
+        if request.header("Range") is None:
+            kept = [it for it in kept if it.response.status != 206]
         fit = [it for it in kept if matches(it, request, identity) and it.response.fetched_at >= wanted.since]
         return _Candidates(fit, [it for it in kept if it not in fit])
 
     async def _kept(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> Fetched | None:
         """The answer from the cache, where nothing has to be asked before it may be given."""
         request, now = wanted.request, self._now()
-        if wanted.source is Source.API_ONLY or any(request.header(name) for name in FORWARDED):
+        if wanted.source is Source.API_ONLY or is_forwarded(request):
             return None
         left = list(candidates.fit)
         while (stored := newest(left)) is not None:
@@ -148,8 +148,10 @@ class HttpCache:
         whole = self._cache.whole(stored)
         if whole is None or (meant := await self._judge(whole.response)) is None:
             return None
-        answer: Response | None = replace(aged(whole, now), url=request.url)
+        answer: Response | None = aged(whole, now, request.url)
         assert answer is not None
+        if not request.headers and request.method == "GET":
+            return Fetched(answer, 0, meant)
         if has_conditions(request) and request.header("Range") is None and is_unchanged(request, answer):
             answer = not_modified(answer)
         elif request.method == "HEAD":
@@ -222,7 +224,7 @@ class HttpCache:
         fresh = replace(fresh, selecting=selecting(fresh.response, wanted.request.headers))
         if is_kept := may_update(wanted.request, fetched.response):
             await self._keep(wanted, fresh)
-        answer = replace(aged(fresh, self._now()), url=wanted.request.url)
+        answer = aged(fresh, self._now(), wanted.request.url)
         is_shared = is_kept and self._is_for_others(wanted.request, fresh)
         return Fetched(answer, fetched.attempts, meant, fetched.asked_at), is_shared
 

@@ -5,7 +5,7 @@ What is malformed is read in the sense that keeps less: a lifetime that is none 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 LONGEST = 4096
@@ -18,14 +18,23 @@ MEMBER = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
 DIRECTIVE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=(.*))?", re.DOTALL)
 DOUBT: Mapping[str, tuple[str | None, ...]] = {"no-store": (None,)}
 
-Headers = Iterable[tuple[str, str]]
+Headers = tuple[tuple[str, str], ...]
 Directives = Mapping[str, tuple[str | None, ...]]
 """{directive in lower case: its arguments, one for each time that it is there, None where it has none}."""
 
 
-def lines_of(headers: Headers, name: str) -> list[str]:
+def lines_of(headers: Headers, name: str) -> Sequence[str]:
     """The values of a field, whose name is given in lower case, one a line."""
-    return [value for key, value in headers if key.lower() == name]
+    return _by_name(headers).get(name, ()) if headers else ()
+
+
+@lru_cache(256)
+def _by_name(headers: Headers) -> Mapping[str, Sequence[str]]:
+    """Headers are looked into eight times for each use of a kept answer."""
+    found: dict[str, list[str]] = {}
+    for name, value in headers:
+        found.setdefault(name.lower(), []).append(value)
+    return found
 
 
 def members(lines: Iterable[str]) -> list[str]:
@@ -76,7 +85,7 @@ def seconds_told(said: Directives, name: str) -> int | None:
 
 def request_directives(headers: Headers) -> Directives:
     """What a request asks of caches; `Pragma: no-cache` where it has no Cache-Control (section 5.4)."""
-    said = directives(headers)
-    if not said and any(member.lower() == "no-cache" for member in members(lines_of(headers, "pragma"))):
+    said = directives(headers) if headers else {}
+    if headers and not said and any(member.lower() == "no-cache" for member in members(lines_of(headers, "pragma"))):
         return {"no-cache": (None,)}
     return said

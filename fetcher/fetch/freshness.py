@@ -5,7 +5,6 @@ malformed the answer is stale.
 """
 
 import enum
-from dataclasses import replace
 
 from fetcher.fetch.ages import age_s, lifetime_s
 from fetcher.fetch.directives import Directives, directives, request_directives, seconds, seconds_told
@@ -78,8 +77,9 @@ def is_confirmation_due(said: Directives) -> bool:
     return "must-revalidate" in said or "no-cache" in said
 
 
-def aged(stored: Stored, now: float) -> Response:
-    """The answer as a cache gives it, its age in it (section 5.1)."""
+def aged(stored: Stored, now: float, url: str = "") -> Response:
+    """The answer as a cache gives it to a request for `url`, its age in it (section 5.1)."""
     age = min(age_s(stored.response, stored.asked_at, now), 2.0**31)
-    kept = tuple((name, value) for name, value in stored.response.headers if name.lower() != "age")
-    return replace(stored.response, headers=(*kept, ("Age", str(int(age)))), from_cache=True)
+    it = stored.response
+    kept = [pair for pair in it.headers if pair[0].lower() != "age"]
+    return Response(it.status, (*kept, ("Age", str(int(age)))), it.body, it.fetched_at, from_cache=True, url=url)

@@ -24,7 +24,12 @@ MOST_TAGS = 8
 
 def has_conditions(request: Request) -> bool:
     """Whether the request brings conditions of its own."""
-    return any(name.lower() in CONDITIONS for name, _ in request.headers)
+    return bool(request.headers) and any(name.lower() in CONDITIONS for name, _ in request.headers)
+
+
+def is_forwarded(request: Request) -> bool:
+    """Whether it brings conditions that no cache may answer."""
+    return bool(request.headers) and any(name.lower() in FORWARDED for name, _ in request.headers)
 
 
 def conditional(request: Request, stored: Stored | None, others: Sequence[Stored] = ()) -> Request:

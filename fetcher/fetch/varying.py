@@ -22,6 +22,8 @@ def identity_of(headers: Headers, told: str = "") -> str:
 
     `told` is what the caller knows of it besides: what stays the same while tokens are replaced.
     """
+    if not headers and not told:
+        return ""
     found = sorted(f"{name.lower()}: {value}" for name, value in headers if CREDENTIAL.fullmatch(name.lower()))
     return hashlib.sha256("\n".join([told, *found]).encode()).hexdigest() if found or told else ""
 
@@ -53,7 +55,9 @@ def matches(stored: Stored, request: Request, identity: str) -> bool:
     """Whether the request would have got this answer too."""
     if stored.identity != identity or stored.selecting is None:
         return False
-    return all(digest(request.headers, name) == value for name, value in stored.selecting.items())
+    return not stored.selecting or all(
+        digest(request.headers, name) == value for name, value in stored.selecting.items()
+    )
 
 
 def newest(kept: Iterable[Stored]) -> Stored | None:

@@ -71,13 +71,14 @@ def added_names(section: object) -> list[str] | None:
     more = [why] if isinstance(why, str) else []
     if isinstance(into := section.get("into"), str):
         return [into, *more]
-    kind = next((name for name in ("lookup", "service", "model") if isinstance(section.get(name), dict)), "")
+    kind = next((name for name in ("lookup", "image", "service", "model") if isinstance(section.get(name), dict)), "")
     take = section[kind].get("take") if kind else None
+    saved = ["saved"] if kind == "image" and "resize" in section[kind] else []
     if isinstance(take, dict):
         return list(take)
     if isinstance(take, list):
         names = [name for name in take if isinstance(name, str)]
-        return names if kind == "lookup" else [name.rpartition(".")[2] for name in names]
+        return [name.rpartition(".")[2] for name in names] if kind in ("service", "model") else [*names, *saved]
     return None
 
 

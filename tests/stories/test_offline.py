@@ -1,10 +1,12 @@
 """Runs that send nothing, runs that ask for everything again, and what is kept of a job's answers."""
 
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from tests.stories.conftest import ROOT
 from tests.stories.feeds import expected, failing, in_order, make_job, published, serving, sets
 
 DAYS = 20
@@ -148,3 +150,23 @@ def test_a_damaged_cache_ends_no_run(fetcher, output, tmp_path, feed, damage):
     assert fetcher("run", job).code == 0
     assert len(feed.taken()) == 3
     assert in_order(output(tmp_path / "out").records()) == in_order(expected(3))
+
+
+def test_a_warm_run_of_the_main_job_opens_no_socket_and_gives_the_same_bytes(
+    serve, fetcher, output, hundred_days, tmp_path
+):
+    """A new folder with the answers of another: both tables, byte for byte; rows end in the order of their asking."""
+    api = serve("--limit", "none", "--no-faults")
+    in_order = sets('read.dates.to="2019-04-28"', "fetch.limits.concurrency=1", "parse.workers=1")
+    cold, warm = tmp_path / "cold", tmp_path / "warm"
+    ran = fetcher(*hundred_days(api, cold), *in_order)
+    assert ran.code == 0, ran.err
+    (warm / ".fetcher").mkdir(parents=True)
+    shutil.copy(cold / ".fetcher" / "cache.sqlite", warm / ".fetcher")
+    told = [sys.executable, "-c", WATCHED, *map(str, hundred_days(api, warm)), *in_order]
+    ran = subprocess.run(told, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    assert "0 requests" in ran.stderr
+    found = {path.name: path.read_bytes() for path in warm.glob("*.jsonl")}
+    assert found == {path.name: path.read_bytes() for path in cold.glob("*.jsonl")}
+    assert {"records-000001.jsonl", "stations-000001.jsonl"} <= found.keys()

@@ -73,7 +73,7 @@ def test_how_records_are_worked_at_may_be_said_and_nothing_else(fetcher, output,
     for told in ('format = "csv"', 'records = "a"', 'function = "job.py:parse"'):
         refused = fetcher("run", job(JOB.replace("[write]", f"{work}{told}\n[write]")))
         assert refused.code == 78
-        assert "fetch: this section is missing; without it [parse] has timeout and workers alone" in refused.err
+        assert "fetch: this section is missing; without it [parse] has timeout, memory and workers alone" in refused.err
 
 
 def test_a_new_line_alone_is_labelled(fetcher, output, job, tmp_path):
