@@ -71,7 +71,7 @@ main.add_command(test)
     "--for", "for_", metavar="TIME", help="Begin no row after this long, such as 25m; exit 75 if some are left."
 )
 @click.option("--only", type=click.Choice(["failed"]), help="Ask for rows that failed, and for no others.")
-@click.option("--reparse", is_flag=True, help="Parse kept answers again by the job's present rules; sends nothing.")
+@click.option("--reparse", is_flag=True, help="Parse kept answers again by the job's present rules.")
 @click.option("--as-is", is_flag=True, help="The parse part has changed: leave old rows as they are.")
 @click.option("--offline", is_flag=True, help="Send nothing: rows whose answer is not kept wait, with exit 75.")
 @click.option("--refresh", is_flag=True, help="Ask for every row again, also for those that are done.")

@@ -72,7 +72,7 @@ def encoding_of(head: bytes) -> tuple[str, str]:
         return unmarked, f"is read as {unmarked.upper()}, as its zero bytes show"
     text = head.decode("utf-8", "surrogateescape")
     broken = len(ESCAPED.findall(text))
-    if broken * 2 <= sum(not character.isascii() for character in text):
+    if not broken or broken * 2 <= sum(not character.isascii() for character in text):
         return "utf-8", ""
     return "cp1252", "is not UTF-8 and is read as Windows-1252"
 
