@@ -30,7 +30,7 @@ from fetcher.selection import Verdict
 from fetcher.stations import Surroundings, engine_for
 
 KINDS = ("rules", "function", "lookup")
-"""Annotators that ask nobody."""
+"""Annotators whose rows go by the chunk: none asks anybody, and none has a file of its own for each record."""
 
 FIRST_ROWS, FIRST_SLOW_ROWS, MOST_ROWS = 200, 8, 2000
 CHUNK_S = 0.02
@@ -64,6 +64,7 @@ class Labeller:
         self._around = around
         self._labelling = Labelling(steps_of(job.annotate, origins_of(job, around.now()), job.folder), job.write.key)
         self._repros = Repros(around.layout.state, job.secrets)
+        self._parse_part = parse_fingerprint(job)
         self._is_first = True
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
 
@@ -88,6 +89,8 @@ class Labeller:
             sent = [place for place in range(len(chunk.rows)) if place not in failed]
             failed |= {sent[at]: why for at, why in labelled.failed.items()}
             for at, why in labelled.failed.items():
+                if not self._repros.has_room:
+                    break
                 await self._repros.keep(self._repro_of(chunk.rows[sent[at]], why))
         if not (failed or chunk.errands or labelled.record_keys):
             return [done_rows(chunk.rows, labelled.lines, labelled.digests)]
@@ -150,7 +153,7 @@ class Labeller:
         return Repro(
             *(row.key, why, "", self._around.now(), values_kept(row.values), "application/json"),
             body=record_of(row),
-            parse_part=parse_fingerprint(self._job),
+            parse_part=self._parse_part,
             versions=versions(),
         )
 

@@ -30,7 +30,7 @@ from fetcher.model import Request, Response, Row, RowState, Value
 from fetcher.parse.exact import Exact, verbatim
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.records import Answer, Parsed
-from fetcher.provenance import note
+from fetcher.provenance import add
 from fetcher.stations import Asker, Stations
 from fetcher.template import text_of
 
@@ -62,7 +62,7 @@ async def enriched(stations: Stations, asked: tuple[Errand, Place], parsed: Pars
         asking = Questions(stations, errand, place, asker, open_questions)
         try:
             lines = await asking.answered(records_of(parsed.lines))
-            after = await parse(Answer(lines, {}, stage=stage))
+            after = await parse(Answer(lines, {}, row_key=errand.row.key.partition("#")[0], stage=stage))
         except RowError as error:
             raise asking.told(error, attempts) from error
         attempts += asking.attempts
@@ -129,9 +129,7 @@ class Questions:
                 return
             try:
                 added, cost = await self._added(record)
-                record.update(added)
-                if origin := self.asker.asked.origin:
-                    note(record, added, origin, cost)
+                add(record, added, self.asker.asked.origin, cost)
             except RowError as error:
                 self.failures.append(error)
             except RunStopped as error:

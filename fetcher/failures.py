@@ -18,7 +18,7 @@ from fetcher.fetch.cache import Cache
 from fetcher.generation import drop
 from fetcher.job.fingerprints import parse_fingerprint
 from fetcher.job.load import LoadedJob
-from fetcher.launch import held, layout_of
+from fetcher.launch import held, layout_of, note_lost
 from fetcher.ledger import Ledger, LedgerView
 from fetcher.listing import rows_of
 from fetcher.model import Failure, Request, Response, Row, RowState
@@ -49,6 +49,7 @@ def restated(job: LoadedJob, state: RowState, keys: Sequence[str] | None) -> int
         pass
     layout = layout_of(job)
     with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
+        note_lost(job, layout, ledger)
         drop(layout)
         count = ledger.restate(state, keys)
         Repros(layout.state).prune(ledger)
@@ -182,5 +183,5 @@ def reproduced_lines(job: LoadedJob, before: Repro, now: Reproduced) -> Iterator
         yield f"  it still fails: {plain_line(now.reason)}"
         yield from (f"  {line}" for line in now.trace.splitlines())
         return
-    ahead = "run --reparse" if before.request_key else "failures retry"
+    ahead = "run --reparse" if before.request_key or not job.asks else "failures retry"
     yield f"  it works now: {counted(now.records, 'record')}; `fetcher {ahead}` takes the row up again"

@@ -104,7 +104,10 @@ def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Repor
         stopped, number = go(job, options, around, watch)
         if stopped:
             stopped.args = (redacted(str(stopped), job.secrets),)
-        Repros(layout.state).prune(ledger)
+        if not isinstance(stopped, DiskFailed):
+            ledger.remember("retry budget", around.budget.as_text())
+        if not place_of(layout).exists():  # rows of a generation that goes on have failed in its own ledger
+            Repros(layout.state).prune(ledger)
     tally.own_s = time.process_time() - busy
     return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
 
@@ -249,8 +252,6 @@ def _ask(
     drop(around.layout)
     around.ledger.remember("parse", parse_fingerprint(job))
     stopped, number = asyncio.run(_run(job, options, around, watch))
-    if not isinstance(stopped, DiskFailed):
-        around.ledger.remember("retry budget", around.budget.as_text())
     return stopped, number
 
 

@@ -151,7 +151,7 @@ async def parsed_of(stations: Stations, fetched: Fetched, errand: Errand, place:
     try:
         return await read_on(stations, answer)
     except Quarantined as error:
-        if stations.repros:
+        if stations.repros and stations.repros.has_room:
             await stations.repros.keep(repro_of(stations, errand, (place, answer), error))
         raise
 

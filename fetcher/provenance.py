@@ -34,6 +34,17 @@ def note(record: dict[str, object], fields: Iterable[str], origin: Origin, cost:
     record[PROVENANCE] = {**(before if isinstance(before, Mapping) else {}), **dict.fromkeys(fields, told)}
 
 
+def add(
+    record: dict[str, object], added: Mapping[str, object], origin: Origin | None, cost: float | None = None
+) -> None:
+    """Add fields to a record; what it says of where its fields are from stays its last one."""
+    record.update(added)
+    if origin:
+        note(record, added, origin, cost)
+    elif PROVENANCE in record:
+        record[PROVENANCE] = record.pop(PROVENANCE)
+
+
 def lasting(lines: bytes) -> bytes:
     """Records as lines, without what their provenance says of time and cost: what tells them from others."""
     if _MARK not in lines:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,7 @@ from fetcher.redaction import redacted
 MOST_FILES = 100
 MOST_BYTES = 64_000_000
 MOST_BODY = 16_000_000
-PACKAGES = ("polite-fetcher", "msgspec", "jmespath", "lxml", "pyahocorasick", "numpy", "pandas", "pyarrow", "pillow")
+PACKAGES = ("polite-fetcher", "msgspec", "jmespath", "lxml", "ahocorasick-rs", "numpy", "pandas", "pyarrow", "pillow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def from_text(text: str) -> Repro:
     return msgspec.convert(json.loads(text), Repro)
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of Python, and of the packages that parsing may go through."""
     from importlib import metadata  # it is slow to import, and most runs have no failure
@@ -88,10 +90,15 @@ class Repros:
         self._kept = 0
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether this run keeps more of them; to make one takes a while."""
+        return self._kept < MOST_FILES
+
     async def keep(self, repro: Repro) -> None:
         """Write it down, in place of an older one of the row. Raises `DiskFailed`."""
         async with self._one_at_a_time:
-            if self._kept < MOST_FILES:
+            if self.has_room:
                 self._kept += 1
                 await asyncio.to_thread(self._write, repro)
 

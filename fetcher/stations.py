@@ -298,7 +298,7 @@ def with_annotators(parsing: Parsing, before: tuple[Step, ...], asked: Sequence[
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:
     """What asks about several rows at once, where the job does."""
-    is_lines = job.parse.format == "ndjson"
+    is_lines = job.annotator is None and job.parse.format == "ndjson"
     return Batches(job.fetch, job.fetch.batch, client, is_lines=is_lines) if job.fetch.batch else None
 
 

@@ -9,11 +9,12 @@ from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rules
 from fetcher.engines.functions import function_of
-from fetcher.engines.tracebacks import described
+from fetcher.engines.notes import NO_RECORD
+from fetcher.engines.tracebacks import described, trace_of
 from fetcher.engines.worker import note_at
 from fetcher.errors import Quarantined
 from fetcher.model import is_true
-from fetcher.provenance import Origin, note
+from fetcher.provenance import Origin, add
 
 Record = Mapping[str, object]
 
@@ -80,7 +81,8 @@ def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]])
     """
     failed: dict[int, str] = {}
     for step in steps:
-        wanted = [place for place, record in enumerate(records) if place not in failed and is_wanted(step, record)]
+        note_at(NO_RECORD)  # else who dies here would be taken for the last one of the step before
+        wanted = [*_wanted(step, records, failed)]
         if isinstance(step.by, ByRules):
             _label_each(step, step.by, [records[place] for place in wanted])
             continue
@@ -90,7 +92,19 @@ def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]])
                 _add(step, records[place], 1)
             except Quarantined as error:
                 failed[place] = str(error)
+    note_at(NO_RECORD)
     return failed
+
+
+def _wanted(step: Step, records: Sequence[Record], failed: dict[int, str]) -> Iterator[int]:
+    """The places of the records that a step is for, which have not failed; those fail of which it cannot be told."""
+    for place, record in enumerate(records):
+        if place not in failed:
+            try:
+                if is_wanted(step, record):
+                    yield place
+            except Quarantined as error:
+                failed[place] = str(error)
 
 
 class Condition(Protocol):
@@ -105,12 +119,16 @@ class Condition(Protocol):
 
 
 def is_wanted(step: Condition, record: Record) -> bool:
-    """Whether an annotator is for this record."""
+    """Whether an annotator is for this record. Raises `Quarantined` where its condition makes no sense there."""
     if step.only_empty and step.into and record.get(step.into) not in (None, "", []):
         return False
     if not step.when:
         return True
-    return is_true(_condition(step.when)(record))
+    try:
+        return is_true(_condition(step.when)(record))
+    # ValueError: jmespath's own errors, and Python's.
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        raise Quarantined(f"'when' cannot be told of the record: {error}") from error
 
 
 def _add(step: Step, record: dict[str, Any], number: int, row_key: str = "") -> None:
@@ -124,9 +142,7 @@ def _add(step: Step, record: dict[str, Any], number: int, row_key: str = "") -> 
             added = _fields_of(step, step.by.found(record, f"{row_key} {number}"), number)
         case ByFunction():
             added = _fields_of(step, _called(step.by, record, number), number)
-    record.update(added)
-    if step.origin:
-        note(record, added, step.origin)
+    add(record, added, step.origin)
 
 
 def _fields_of(step: Step, found: object, number: int) -> Mapping[str, object]:
@@ -141,16 +157,14 @@ def _fields_of(step: Step, found: object, number: int) -> Mapping[str, object]:
 
 
 def _label_each(step: Step, by: ByRules, records: Sequence[dict[str, object]]) -> None:
-    names = [step.into, by.why] if by.why else [step.into]
     found = by.rules.matches_among([_text_of(record.get(by.field)) for record in records])
     for place, record in enumerate(records):
         matches = found.get(place, {})
         labels = list(matches)
-        record[step.into] = (labels[0] if labels else None) if by.is_first else labels
+        added: dict[str, object] = {step.into: (labels[0] if labels else None) if by.is_first else labels}
         if by.why:
-            record[by.why] = (matches[labels[0]] if labels else None) if by.is_first else matches
-        if step.origin:
-            note(record, names, step.origin)
+            added[by.why] = (matches[labels[0]] if labels else None) if by.is_first else matches
+        add(record, added, step.origin)
 
 
 def _text_of(value: object) -> str:
@@ -162,7 +176,7 @@ def _called(by: ByFunction, record: dict[str, object], number: int) -> object:
     try:
         return function(record)
     except Exception as error:
-        raise Quarantined(f"record {number}: {by.name} raised {described(error)}") from error
+        raise Quarantined(f"record {number}: {by.name} raised {described(error)}", trace_of(error)) from error
 
 
 @lru_cache

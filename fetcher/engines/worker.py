@@ -212,7 +212,7 @@ def answer(function: Callable[[Any], object], item: bytes) -> Answer:
     except DiskFailed as error:
         return Broken(str(error))
     except FetcherError as error:
-        return Raised(str(error), at=_record_at())
+        return Raised(str(error), getattr(error, "trace", ""), _record_at())
     except MemoryError as error:
         return _out_of_memory(error)
     except BaseException as error:  # noqa: BLE001  (SystemExit too: what a job's own code raises is that item's failure)

@@ -191,7 +191,8 @@ class Realm:
 
     def told(self, allowance: Allowance) -> None:
         """The server tells how many more starts it allows; the newest word by that name rules."""
-        self.pace.told(allowance)
+        if not self.pace.told(allowance):
+            return
         if allowance.remaining < 1:
             self._keep_wait(allowance.name, allowance.until)
         elif allowance.name in self._kept_waits:

@@ -223,11 +223,13 @@ class Pace:
         """No start before `until`; an earlier, longer wait stays."""
         self.cool_until = max(self.cool_until, until)
 
-    def told(self, allowance: Allowance) -> None:
-        """A word of the server by that name."""
+    def told(self, allowance: Allowance) -> bool:
+        """A word of the server by that name; False where a newer one rules."""
         before = self.allowances.get(allowance.name)
-        if before is None or before.start <= allowance.start:
-            self.allowances[allowance.name] = replace(allowance, last=self.made)
+        if before and before.start > allowance.start:
+            return False
+        self.allowances[allowance.name] = replace(allowance, last=self.made)
+        return True
 
     def keep_to(self, name: str, window: Window) -> None:
         """The server's newest word of a window by that name. It holds besides the declared ones, and for the starts

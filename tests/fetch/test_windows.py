@@ -247,6 +247,16 @@ def test_no_more_is_sent_than_a_server_tells_of_although_answers_overtake_each_o
     assert sent >= allowed
 
 
+def test_a_word_that_was_overtaken_is_none():
+    """The answer to an earlier start comes late: neither what remains nor a wait that is kept goes by it."""
+    windows = pace(Limits())
+    assert windows.told(Allowance("day", 0, 9.0, start=2))
+    assert not windows.told(Allowance("day", 5, 9.0, start=1))
+    assert windows.ready_at() == 9.0
+    assert windows.told(Allowance("day", 5, 9.0, start=3))
+    assert windows.ready_at() < 0.0
+
+
 def test_even_starts_keep_to_what_requests_cost_not_to_what_was_guessed():
     """Whoever guesses three times too high is as fast as who knows; whoever guesses too low is held back."""
 

@@ -249,3 +249,25 @@ def test_a_field_that_no_record_has_is_a_fault(job, tmp_path, sections, message)
     with pytest.raises(JobError) as caught:
         load_job(Path(job(text)), {})
     assert message in str(caught.value)
+
+
+def test_a_record_that_a_condition_cannot_be_told_of_costs_itself(fetcher, output, job, tmp_path):
+    """Whichever annotator was at work before: the others are written, and the reason names the line."""
+    (tmp_path / "topics.csv").write_text("id,topic\n1,a\n2,b\n3,c\n")
+    lookup = '[[annotate]]\n[annotate.lookup]\ntable = "topics.csv"\nfield = "id"\ntake = ["topic"]\n'
+    text = JOB.replace("[[annotate]]", lookup + "[[annotate]]", 1)
+    table = REVIEWS.replace('2,"Fine,\nthanks"', "2,word")
+    ran = fetcher(
+        "run", job(text.replace('into = "topics"', 'into = "topics"\nwhen = "to_number(review) || abs(review)"'), table)
+    )
+    assert ran.code == 3, ran.err
+    assert "Traceback" not in ran.err
+    assert "reviews.csv:" in ran.err
+    assert len(output(tmp_path / "out").records()) == 0
+    ran = fetcher(
+        "run",
+        job(text.replace('into = "topics"', 'into = "topics"\nwhen = "id != \'2\' || abs(review)"'), table),
+        "--reparse",
+    )
+    assert ran.code == 3, ran.err
+    assert sorted(record["id"] for record in output(tmp_path / "out").records()) == ["1", "3"]
