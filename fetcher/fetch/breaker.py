@@ -27,8 +27,7 @@ STRAY_AFTER = 100
 STRAY_FACTOR = 0.1
 """One bare 429 after so many good answers is a request that came a moment early: its first wait is this share.
 
-At 200 a second the whole wait is 75 requests; one such 429 in a thousand would cost 7 % of the rate. The first of all
-is taken for one, too: first connections open together.
+At 200 a second the whole wait is 75 requests; one such 429 in a thousand would cost 7 % of the rate.
 """
 
 PATIENCE_S = 3600.0
@@ -85,7 +84,7 @@ class Breaker:
     chance: random.Random
     is_proven: bool = False
     failures: int = 0
-    goods: int = STRAY_AFTER
+    goods: int = 0
     last_failure: Sign = Sign.NONE
     under_way: int = 0
     generation: int = 0

@@ -55,7 +55,8 @@ def test_columns_become_records_of_the_places_that_were_asked_for(fetcher, outpu
 def test_a_cost_that_is_not_known_is_learnt_from_refusals(fetcher, output, asking, tmp_path):
     """Every request counted as one: the minutely answers are waited for, and are few."""
     with serving(quick()) as api:
-        ran = fetcher(*asking(api, "fetch.limits.cost=1", "fetch.expect=[]", 'fetch.retries.first_wait="100 ms"'))
+        retries = "fetch.retries={attempts=12, first_wait='100 ms'}"
+        ran = fetcher(*asking(api, "fetch.limits.cost=1", "fetch.expect=[]", retries))
     assert ran.code == 0, ran.err
     assert api.by_status[429] <= 20
     assert canonical_hash(output(tmp_path / "out").records()) == canonical_hash(expected(api.weather))
