@@ -6,7 +6,7 @@ A chunk is worth some hundredths of a second, so that the hop costs little besid
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from types import TracebackType
 
@@ -64,7 +64,6 @@ class Labeller:
         self._around = around
         self._labelling = Labelling(steps_of(job.annotate, origins_of(job, around.now()), job.folder), job.write.key)
         self._repros = Repros(around.layout.state, job.secrets)
-        self._parse_part = parse_fingerprint(job)
         self._is_first = True
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
 
@@ -156,6 +155,10 @@ class Labeller:
             parse_part=self._parse_part,
             versions=versions(),
         )
+
+    @cached_property
+    def _parse_part(self) -> str:
+        return parse_fingerprint(self._job)
 
     def _failed(self, errand: Errand, why: str) -> Outcome:
         return failed_outcome(errand, Quarantined(why), FIRST, self._job)

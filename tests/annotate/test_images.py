@@ -451,7 +451,9 @@ def test_a_project_may_move_with_its_pictures(studio, tmp_path):
     moved.mkdir()
     for name in ("thumbs", "a.jpg"):
         (tmp_path / name).rename(moved / name)
+    before = (moved / "thumbs" / "a.jpg").read_bytes()
     saved(Studio(moved), "a.jpg", {"path": str(moved / "a.jpg")}, encoded(quarters(colours=(GREEN, RED, BLUE, WHITE))))
+    assert (moved / "thumbs" / "a.jpg").read_bytes() != before
 
 
 def test_a_file_appears_whole_or_not_at_all(studio, monkeypatch):

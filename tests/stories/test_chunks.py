@@ -4,11 +4,12 @@ import hashlib
 import json
 import random
 import sqlite3
-import time
+from functools import partial
 
 import pytest
 
 from tests.stories.conftest import ROOT
+from tests.stories.feeds import until
 
 JOB = """
 name = "reviews"
@@ -145,16 +146,20 @@ def test_reparse_labels_everything_anew(fetcher, job, tmp_path):
     assert all((record["review"] == "fine") == ("quality" in record["topics"]) for record in records)
 
 
+def has_done(ledger, least: int) -> bool:
+    """Whether more rows than that are done."""
+    return ledger.exists() and done_rows(ledger) > least
+
+
 def test_a_killed_run_goes_on_without_loss_or_repeat(fetcher, start, output, job, tmp_path):
     """kill -9 twice; the last run ends well, and each row has its record once."""
     slow = FUNCTION.replace("length", "slow")
     path = job([f"late {number}" for number in range(2000)], slow)
     (tmp_path / "labels.py").write_text("import time\n\ndef slow(record):\n    time.sleep(0.002)\n    return 1\n")
     ledger = tmp_path / "out" / ".fetcher" / "ledger.sqlite"
-    for kills in range(1, 3):
+    for least in (200, 400):
         process = start("run", path)
-        while process.poll() is None and not (ledger.exists() and done_rows(ledger) > 200 * kills):
-            time.sleep(0.01)
+        until(partial(has_done, ledger, least), process)
         process.kill()
         process.wait()
     ran = fetcher("run", path)
