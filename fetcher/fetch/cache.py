@@ -11,33 +11,28 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fetcher.errors import DiskFailed
-from fetcher.fetch.cache_file import is_damage, opened, set_aside
+from fetcher.fetch.absent import Absent
+from fetcher.fetch.cache_file import is_damage, opened, others_wrote, set_aside
+from fetcher.fetch.changes import USED, Change, make
 from fetcher.fetch.columns import ABOUT, PAIRS, UNREADABLE, About, columns, unpacked
 from fetcher.fetch.recent import OVERHEAD, Recent
 from fetcher.fetch.room import Needed, Room, nothing_is_needed
-from fetcher.fetch.stored import Stored
+from fetcher.fetch.stored import Stored, as_kept, span_of
 from fetcher.model import Response
 
 logger = logging.getLogger("fetcher")
 
-KEEP = """
-INSERT OR REPLACE INTO answers
-    (request_key, status, headers, body, fetched_at, target, about, label, row_key, used_at, size)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-FORGET = "DELETE FROM answers WHERE target = ?"
-USED = "UPDATE answers SET used_at = ? WHERE id = ?"
 FIND = "SELECT id, status, headers, body, fetched_at FROM answers WHERE request_key = ? AND fetched_at BETWEEN ? AND ?"
-VARIANTS = "SELECT id, status, headers, fetched_at, about FROM answers WHERE target = ?"
+VARIANTS = "SELECT id, status, headers, fetched_at, about FROM answers WHERE request_key >= ? AND request_key < ?"
 BODY = "SELECT body FROM answers WHERE id = ?"
+ANY = "SELECT 1 FROM answers LIMIT 1"
 LOOP_BYTES = 256_000
 """What is put in the loop: in a thread each statement would wait for its turn, up to 5 ms. Only the sync is long."""
 
@@ -48,8 +43,7 @@ MOST_USED = 100_000
 """Uses that are noted until something is written; what is used beyond them may be dropped a little early."""
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """What an answer is called before people (no secret in it), and the row that needs it until it is settled."""
 
     text: str = ""
@@ -57,26 +51,6 @@ class Label:
 
 
 NO_LABEL = Label()
-
-
-@dataclass(slots=True, eq=False)
-class _Change:
-    """One statement, whose columns are made in the thread that writes."""
-
-    statement: str
-    columns: Callable[[], tuple[object, ...]]
-    size: int = 0
-    number: int = 0
-    made: asyncio.Future[None] | None = None
-
-    def tell(self, failure: DiskFailed | None) -> None:
-        """Tell whoever waits for it, if anybody still does."""
-        if self.made is None or self.made.done():
-            return
-        if failure:
-            self.made.set_exception(failure)
-        else:
-            self.made.set_result(None)
 
 
 class Cache:
@@ -97,10 +71,12 @@ class Cache:
         self._path = path
         self._room = Room(max_bytes, needed)
         self._now = now
-        self._pending: list[_Change] = []
+        self._pending: list[Change] = []
         self._writing: asyncio.Task[None] | None = None
         self._used: dict[int, float] = {}
         self._damage = ""
+        self._absent: Absent | None = None
+        self._others_wrote = 0
         self._found: Recent[tuple[int, Response]] = Recent()
         self._variants: Recent[list[Stored]] = Recent()
         self._bodies: Recent[bytes] = Recent()
@@ -124,6 +100,8 @@ class Cache:
             number, answer = recent
             self._note_use(number)
             return answer if not_before <= answer.fetched_at <= not_after else None
+        if self._is_absent(key):
+            return None
         for number, status, headers, body, fetched_at in self._read(FIND, key, not_before, not_after):
             try:
                 pairs = PAIRS.decode(headers)
@@ -137,24 +115,29 @@ class Cache:
             return answer
         return None
 
-    def variants(self, target: str) -> list[Stored]:
-        """All kept answers to a target, without their bodies, which `whole` brings."""
+    def variants(self, target: str) -> Sequence[Stored]:
+        """All kept answers to a target; bodies that are not held yet are left out, and `whole` brings them."""
         if (recent := self._variants.get(target)) is not None:
             return recent
+        if self._is_absent(target):
+            return ()
         found = []
-        for number, status, headers, fetched_at, about in self._read(VARIANTS, target):
+        for number, status, headers, fetched_at, about in self._read(VARIANTS, *span_of(target)):
             try:
                 response = Response(status, PAIRS.decode(headers), b"", fetched_at, from_cache=True)
                 told = ABOUT.decode(about)
             except UNREADABLE as error:
                 self._tell_unreadable(error)
                 continue
-            found.append(Stored(response, told.asked_at, told.identity, told.selecting, number))
+            found.append(Stored(response, told.asked_at, told.identity, told.selecting, number, has_body=False))
         self._variants.put(target, found, OVERHEAD * len(found))
         return found
 
     def whole(self, stored: Stored) -> Stored | None:
         """The same answer with its body; None where it is gone or damaged."""
+        if stored.has_body:
+            self._note_use(stored.number)
+            return stored
         if (content := self._bodies.get(stored.number)) is not None:
             self._note_use(stored.number)
             return stored.with_body(content)
@@ -172,17 +155,21 @@ class Cache:
     async def put(self, key: str, response: Response, label: Label = NO_LABEL) -> None:
         """Keep an answer. Returns when it would survive a power cut."""
         told = (label.text, label.row_key, self._now())
-        change = _Change(KEEP, lambda: columns(key, response, (None, None), told), len(response.body))
+        self._note_presence(key)
         self._found.drop(key)
+        change = Change(lambda: columns(key, response, None, told), size=len(response.body))
         await self._make(change)
-        self._found.put(key, (change.number, replace(response, from_cache=True, url="")), len(response.body))
+        self._found.put(key, (change.number, as_kept(response)), len(response.body))
 
     async def put_variant(self, target: str, stored: Stored, label: Label = NO_LABEL) -> None:
-        """Keep an answer beside others to the same target; it replaces that to the same variant."""
+        """Keep an answer beside others to the same target; it replaces that to the same variant, and has a number."""
         selecting = None if stored.selecting is None else dict(stored.selecting)
-        about = (target, msgspec.json.encode(About(stored.asked_at, stored.identity, selecting)))
+        about = msgspec.json.encode(About(stored.asked_at, stored.identity, selecting))
         key, answer, told = stored.key(target), stored.response, (label.text, label.row_key, self._now())
-        change = _Change(KEEP, lambda: columns(key, answer, about, told), len(answer.body))
+        if self._is_absent(target):
+            self._variants.put(target, [], 0)
+        self._note_presence(target)
+        change = Change(lambda: columns(key, answer, about, told), size=len(answer.body))
         try:
             await self._make(change)
         except BaseException:
@@ -191,18 +178,19 @@ class Cache:
         # What is held may have been read before or after the change was made: either way this variant is in it once.
         if (held := self._variants.get(target)) is not None:
             others = [other for other in held if other.key(target) != key]
-            mine = replace(stored.with_body(b""), number=change.number)
-            self._variants.put(target, [*others, mine], OVERHEAD * (len(others) + 1))
-        self._bodies.put(change.number, answer.body, len(answer.body))
+            stored.number = change.number
+            several = [*others, stored]
+            size = sum(len(one.response.body) for one in several) + OVERHEAD * len(others)
+            self._variants.put(target, several, size)
 
     async def forget(self, target: str) -> None:
         """Drop all kept answers to a target."""
         try:
-            await self._make(_Change(FORGET, lambda: (target,)))
+            await self._make(Change(target=target))
         finally:
             self._variants.drop(target)
 
-    async def _make(self, change: _Change) -> None:
+    async def _make(self, change: Change) -> None:
         change.made = asyncio.get_running_loop().create_future()
         self._pending.append(change)
         if self._writing is None or self._writing.done():
@@ -221,7 +209,7 @@ class Cache:
             for change in batch:
                 change.tell(failure)
 
-    async def _put_down(self, batch: Sequence[_Change]) -> None:
+    async def _put_down(self, batch: Sequence[Change]) -> None:
         """Make the changes, and wait until they would survive a power cut."""
         for _ in range(2):
             if self._damage:
@@ -249,19 +237,20 @@ class Cache:
         finally:
             self._forget_recent()
 
-    def _write(self, batch: Sequence[_Change]) -> sqlite3.Error | None:
+    def _write(self, batch: Sequence[Change]) -> sqlite3.Error | None:
         """All of it, in a thread, which may wait for another process."""
         self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         failure = self._insert(batch) or self._commit()
         self._writer.execute("PRAGMA busy_timeout = 0")
         return failure
 
-    def _insert(self, batch: Sequence[_Change]) -> sqlite3.Error | None:
+    def _insert(self, batch: Sequence[Change]) -> sqlite3.Error | None:
         """Make the changes in a transaction that is left open; where one fails, none is made."""
         used, self._used = self._used, {}
         try:
-            for change in batch:
-                change.number = self._writer.execute(change.statement, change.columns()).lastrowid or 0
+            if self._absent and others_wrote(self._writer) != self._others_wrote:
+                self._absent = None
+            make(self._writer, batch)
             if used:
                 self._writer.executemany(USED, [(at, number) for number, at in used.items()])
         except sqlite3.Error as error:
@@ -295,6 +284,14 @@ class Cache:
     def _tell_unreadable(self, error: Exception) -> None:
         logger.warning("%s: a kept answer cannot be read (%s): it is asked for again", self._path, error)
 
+    def _is_absent(self, key: str) -> bool:
+        """Whether it is certain that nothing is kept under that key or target."""
+        return self._absent is not None and key in self._absent
+
+    def _note_presence(self, key: str) -> None:
+        if self._absent:
+            self._absent.note(key)
+
     def _note_use(self, number: int) -> None:
         if self._room.is_limited and len(self._used) < MOST_USED:
             self._used[number] = self._now()
@@ -302,8 +299,10 @@ class Cache:
     def _open(self) -> None:
         try:
             self._writer, self._reader = opened(self._path)
+            self._others_wrote = others_wrote(self._writer)
         except (sqlite3.Error, OSError) as error:
             raise self._failed(error) from error
+        self._absent = None if self._read(ANY) else Absent()
 
     def _close(self) -> None:
         self._reader.close()

@@ -8,10 +8,12 @@ import logging
 import sqlite3
 from pathlib import Path
 
+from fetcher.fetch.stored import VARIANT
+
 logger = logging.getLogger("fetcher")
 
 APPLICATION = 0x66746368
-VERSION = 2
+VERSION = 3
 SET_ASIDE = ".set-aside"
 FIRST_COLUMNS = ("id", "request_key", "status", "headers", "body", "fetched_at")
 SCHEMA = """
@@ -24,8 +26,14 @@ CREATE TABLE IF NOT EXISTS answers (
     fetched_at REAL NOT NULL
 )
 """
-LATER_COLUMNS = ("target TEXT", "about BLOB", "label TEXT", "row_key TEXT", "used_at REAL", "size INTEGER")
-"""Of version 2: what answers to a URL are found by and what selects among them; for people, and for making room."""
+LATER_COLUMNS = ("about BLOB", "label TEXT", "row_key TEXT", "used_at REAL", "size INTEGER")
+"""What selects an answer among those to its URL; for people, and for making room."""
+
+FROM_SECOND = f"""
+UPDATE answers SET request_key = target || '{VARIANT}' || request_key WHERE target IS NOT NULL;
+DROP INDEX answers_by_target;
+"""
+"""Its column and its index for what answers to a URL are found by took as long as all the rest."""
 
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -70,8 +78,13 @@ def connected(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     return writer, reader
 
 
+def others_wrote(writer: sqlite3.Connection) -> int:
+    """A number that changes when another process has written to the file."""
+    return int(writer.execute("PRAGMA data_version").fetchone()[0])
+
+
 def bring_up_to_date(writer: sqlite3.Connection) -> None:
-    """Make the table, or add to that of the first version what came later; kept answers stay."""
+    """Make the table, or bring that of an earlier version up to date; kept answers stay."""
     if version_of(writer) == VERSION:
         return
     writer.execute("BEGIN IMMEDIATE")
@@ -83,7 +96,9 @@ def bring_up_to_date(writer: sqlite3.Connection) -> None:
         for column in LATER_COLUMNS:
             if column.partition(" ")[0] not in columns:
                 writer.execute(f"ALTER TABLE answers ADD COLUMN {column}")
-        writer.execute("CREATE INDEX IF NOT EXISTS answers_by_target ON answers (target) WHERE target IS NOT NULL")
+        if "target" in columns:
+            for statement in FROM_SECOND.split(";"):
+                writer.execute(statement)
         writer.execute(f"PRAGMA application_id = {APPLICATION}")
         writer.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -17,7 +17,7 @@ from fetcher.fetch.freshness import Use, aged, does_offline, does_on_error, use_
 from fetcher.fetch.invalidating import changed_targets
 from fetcher.fetch.ranges import cut_out
 from fetcher.fetch.sources import KEPT, Ask, Fetched, Judge, Source, Wanted
-from fetcher.fetch.stored import Stored, target_of
+from fetcher.fetch.stored import Stored
 from fetcher.fetch.storing import may_store, may_update, storable
 from fetcher.fetch.validating import (
     conditional,
@@ -55,6 +55,19 @@ class Policy:
 
 PLAIN = Policy()
 
+IsForOthers = Callable[[], bool]
+"""Whether an answer may be given to others who asked for the same meanwhile; asked only where there are such."""
+
+
+def yes() -> bool:
+    """It may."""
+    return True
+
+
+def no() -> bool:
+    """It was for the one who asked, and for nobody else."""
+    return False
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
@@ -62,6 +75,9 @@ class _Candidates:
 
     fit: Sequence[Stored]
     others: Sequence[Stored]
+
+
+NO_CANDIDATES = _Candidates((), ())
 
 
 class HttpCache:
@@ -72,7 +88,7 @@ class HttpCache:
         self._policy = policy
         self._judge = judge
         self._now = now
-        self._flights: Flights[tuple[Fetched, bool]] = Flights()
+        self._flights: Flights[tuple[Fetched, IsForOthers]] = Flights()
         self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._problem: RunStopped | None = None
 
@@ -88,13 +104,14 @@ class HttpCache:
             return kept
         if wanted.source in KEPT or "only-if-cached" in request_directives(request.headers):
             raise NotKept("no answer to this row is kept that may be used")
-        about = (wanted.key, wanted.source)
-        (fetched, is_shared), is_mine = await self._flights.share(about, lambda: self._asked(wanted, candidates, ask))
+        about = (request, wanted.source)
+        shared, is_mine = await self._flights.share(about, lambda: self._asked(wanted, candidates, ask))
+        fetched, is_for_others = shared
         if is_mine:
             return fetched
-        if is_shared:
+        if is_for_others():
             return replace(fetched, attempts=0)
-        return (await self._asked(wanted, candidates, ask))[0]  # it was for the one who asked, and for nobody else
+        return (await self._asked(wanted, candidates, ask))[0]
 
     async def kept(self, wanted: Wanted) -> Fetched | None:
         """None: what HTTP says of keeping, it says of an exchange as a whole."""
@@ -111,8 +128,10 @@ class HttpCache:
 
     def _candidates(self, wanted: Wanted) -> _Candidates:
         request = wanted.request
+        if not (kept := self._cache.variants(wanted.target)):
+            return NO_CANDIDATES
         identity = self._identity(request)
-        kept = [it for it in self._cache.variants(target_of(request)) if it.identity == identity]
+        kept = [it for it in kept if it.identity == identity]
         if request.header("Range") is None:
             kept = [it for it in kept if it.response.status != 206]
         fit = [it for it in kept if matches(it, request, identity) and it.response.fetched_at >= wanted.since]
@@ -160,11 +179,11 @@ class HttpCache:
             answer = None if has_conditions(request) else cut_out(answer, request.headers)
         return Fetched(answer, 0, meant) if answer else None
 
-    async def _asked(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> tuple[Fetched, bool]:
+    async def _asked(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> tuple[Fetched, IsForOthers]:
         """The API's answer, and whether it may be given to others who ask for the same now."""
         request = wanted.request
         if request.method == "HEAD" or request.header("Range") is not None or has_conditions(request):
-            return await self._asked_plainly(wanted, candidates, ask), False
+            return await self._asked_plainly(wanted, candidates, ask), no
         stored = newest(candidates.fit)
         others = [it for it in candidates.others if it.response.status != 206]
         asked = conditional(request, stored, others)
@@ -172,10 +191,10 @@ class HttpCache:
             fetched = await ask(asked, NOTHING if asked is request else frozenset({304}))
         except (RowError, ApiDown) as error:
             if stored and is_outage(error) and (stale := await self._stale(request, stored)):
-                return stale, True
+                return stale, yes
             raise
         if fetched.response.status in SERVER_ERRORS and stored and (stale := await self._stale(request, stored)):
-            return stale, True
+            return stale, yes
         if fetched.response.status != 304:
             return await self._received(wanted, fetched)
         subjects = [stored, *others] if stored else others
@@ -201,19 +220,20 @@ class HttpCache:
             fetched, _ = await self._received(wanted, fetched)
         return fetched
 
-    async def _received(self, wanted: Wanted, fetched: Fetched) -> tuple[Fetched, bool]:
+    async def _received(self, wanted: Wanted, fetched: Fetched) -> tuple[Fetched, IsForOthers]:
         """Keep an answer that may be kept; the second part tells whether others may have it now."""
-        url = wanted.request.url
-        is_elsewhere = fetched.response.url not in ("", url, self._policy.label(url))  # a redirect may change tomorrow
+        url = wanted.request.url  # a redirect from there may change tomorrow
+        came_from = fetched.response.url
+        is_elsewhere = came_from not in ("", url) and came_from != self._policy.label(url)
         if is_elsewhere or not may_store(wanted.request, fetched.response):
-            return fetched, False
+            return fetched, no
         stored = self._stored(wanted.request, fetched)
         await self._keep(wanted, stored)
-        return fetched, self._is_for_others(wanted.request, stored)
+        return fetched, lambda: self._is_for_others(wanted.request, stored)
 
     async def _confirmed(
         self, wanted: Wanted, fetched: Fetched, subjects: Sequence[Stored]
-    ) -> tuple[Fetched, bool] | None:
+    ) -> tuple[Fetched, IsForOthers] | None:
         """The kept answer that a 304 is about, with its news; None where it is about none that we have."""
         about = confirmed(fetched.response, subjects)
         whole = self._cache.whole(about) if about else None
@@ -225,8 +245,8 @@ class HttpCache:
         if is_kept := may_update(wanted.request, fetched.response):
             await self._keep(wanted, fresh)
         answer = aged(fresh, self._now(), wanted.request.url)
-        is_shared = is_kept and self._is_for_others(wanted.request, fresh)
-        return Fetched(answer, fetched.attempts, meant, fetched.asked_at), is_shared
+        confirmed_now = Fetched(answer, fetched.attempts, meant, fetched.asked_at)
+        return confirmed_now, (lambda: self._is_for_others(wanted.request, fresh)) if is_kept else no
 
     async def _stale(self, request: Request, stored: Stored) -> Fetched | None:
         now = self._now()
@@ -240,7 +260,7 @@ class HttpCache:
             return
         for stored in kept:
             if not is_same_thing(stored, fetched.response):
-                await self._cache.forget(target_of(wanted.request))
+                await self._cache.forget(wanted.target)
                 return
             if whole := self._cache.whole(stored):
                 await self._keep(wanted, freshened(whole, fetched.response, fetched.asked_at))
@@ -265,7 +285,7 @@ class HttpCache:
 
     async def _keep(self, wanted: Wanted, stored: Stored) -> None:
         label = Label(self._policy.label(f"GET {wanted.request.url}"), wanted.row_key)
-        await self._cache.put_variant(target_of(wanted.request), stored, label)
+        await self._cache.put_variant(wanted.target, stored, label)
 
     def _is_for_others(self, request: Request, stored: Stored) -> bool:
         """Whether an answer that has just come does for equal requests that were made meanwhile."""
@@ -282,7 +302,7 @@ class HttpCache:
 
     async def _ask_anew(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> None:
         try:
-            await self._flights.share((wanted.key, wanted.source), lambda: self._asked(wanted, candidates, ask))
+            await self._flights.share((wanted.request, wanted.source), lambda: self._asked(wanted, candidates, ask))
         except RowError as error:
             logger.debug("asked anew in the background, in vain: %s", error)
         except RunStopped as error:

@@ -16,6 +16,13 @@ else:
 PACKING: dict[int, int] = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
 
 
+COLUMNS = (
+    *("request_key", "status", "headers", "body", "fetched_at"),
+    *("about", "label", "row_key", "used_at", "size"),
+)
+"""Of the table, in the order of `columns`."""
+
+
 class About(msgspec.Struct, frozen=True, array_like=True):
     """What else is known of an answer that HTTP's rules apply to."""
 
@@ -40,12 +47,12 @@ def compressor() -> "zstd.ZstdCompressor":
 
 
 def columns(
-    key: str, answer: Response, about: tuple[str | None, bytes | None], told: tuple[str, str, float]
+    key: str, answer: Response, about: bytes | None, told: tuple[str, str, float]
 ) -> tuple[object, ...]:
     """An answer as the table holds it; its size counts the body as packed."""
     body = compressor().compress(answer.body, zstd.ZstdCompressor.FLUSH_FRAME)
     headers = msgspec.json.encode(answer.headers)
-    return key, answer.status, headers, body, answer.fetched_at, *about, *told, len(body)
+    return key, answer.status, headers, body, answer.fetched_at, about, *told, len(body)
 
 
 def unpacked(body: bytes) -> bytes:

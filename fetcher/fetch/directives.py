@@ -5,7 +5,7 @@ What is malformed is read in the sense that keeps less: a lifetime that is none 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 LONGEST = 4096
@@ -26,6 +26,11 @@ Directives = Mapping[str, tuple[str | None, ...]]
 def lines_of(headers: Headers, name: str) -> Sequence[str]:
     """The values of a field, whose name is given in lower case, one a line."""
     return _by_name(headers).get(name, ()) if headers else ()
+
+
+def names_of(headers: Headers) -> Collection[str]:
+    """The names of the fields that are there, in lower case."""
+    return _by_name(headers).keys()
 
 
 @lru_cache(256)

@@ -3,10 +3,10 @@
 import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from fetcher.fetch.expectations import Meaning
+from fetcher.fetch.stored import target_of
 from fetcher.model import Request, Response
 
 
@@ -36,7 +36,7 @@ KEPT = frozenset({Source.KEPT_ONLY, Source.OFFLINE})
 """Sources that send nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Wanted:
     """A request and where its answer may come from; one that was kept before `since` (epoch seconds) is none.
 
@@ -47,11 +47,22 @@ class Wanted:
     source: Source = Source.KEPT_FIRST
     since: float = float("-inf")
     row_key: str = ""
+    _key: str = ""
+    _target: str = ""
 
-    @cached_property
+    @property
     def key(self) -> str:
-        """The request's key."""
-        return self.request.key
+        """The request's key, made once."""
+        if not self._key:
+            self._key = self.request.key
+        return self._key
+
+    @property
+    def target(self) -> str:
+        """What all answers to its URL are found by, made once."""
+        if not self._target:
+            self._target = target_of(self.request)
+        return self._target
 
 
 Ask = Callable[[Request, frozenset[int]], Awaitable[Fetched]]

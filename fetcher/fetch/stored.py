@@ -7,31 +7,50 @@ from dataclasses import dataclass
 from fetcher.model import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
+VARIANT, AFTER_VARIANT = "v", "w"
+"""Stands in a key between what all answers to a URL are found by, in hex, and what only one of them is: keys are
+sorted, so that those lie together."""
+
+
+@dataclass(slots=True)
 class Stored:
     """A kept answer: asked for at `asked_at` (epoch seconds), for whoever has the same `identity` and the same digests
     of the `selecting` header fields, which its Vary has named; None where it is for nobody. `number` is the
-    cache's own."""
+    cache's own. One that has no body is without it only here."""
 
     response: Response
     asked_at: float
     identity: str = ""
     selecting: Mapping[str, str] | None = None
     number: int = 0
+    has_body: bool = True
 
     def with_body(self, body: bytes) -> "Stored":
-        """The same answer, out of the cache, with a body."""
-        it = self.response  # by hand: dataclasses.replace takes five times as long, and a hit is short
-        answer = Response(it.status, it.headers, body, it.fetched_at, from_cache=True, url=it.url)
+        """The same answer, out of the cache, with its body."""
+        answer = as_kept(self.response, body)
         return Stored(answer, self.asked_at, self.identity, self.selecting, self.number)
 
     def key(self, target: str) -> str:
         """What a later answer to the same variant of that target replaces."""
-        parts = [target, self.identity]
-        parts += ["*"] if self.selecting is None else [f"{name}={it}" for name, it in sorted(self.selecting.items())]
+        parts = [self.identity] if self.identity else []
+        if self.selecting is None:
+            parts.append("*")
+        elif self.selecting:
+            parts += [f"{name}={it}" for name, it in sorted(self.selecting.items())]
         if self.response.status == 206:
             parts.append(f"part {self.response.header('Content-Range')}")
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return target + VARIANT + (hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else "")
+
+
+def span_of(target: str) -> tuple[str, str]:
+    """From which key to before which the answers to a target lie."""
+    return target + VARIANT, target + AFTER_VARIANT
+
+
+def as_kept(answer: Response, body: bytes | None = None) -> Response:
+    """An answer as the cache gives it, with that body if it has none of its own."""
+    it = answer  # by hand: dataclasses.replace takes five times as long, and a hit is short
+    return Response(it.status, it.headers, it.body if body is None else body, it.fetched_at, from_cache=True)
 
 
 def target_of(request: Request) -> str:

@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from fetcher.fetch.ages import HEURISTIC, NEVER, lifetime_s
-from fetcher.fetch.directives import Directives, directives, lines_of, members, request_directives
+from fetcher.fetch.ages import HEURISTIC
+from fetcher.fetch.directives import Directives, directives, lines_of, members, names_of, request_directives
 from fetcher.fetch.ranges import part_of
 from fetcher.model import Request, Response
 
@@ -17,6 +17,9 @@ HOP_BY_HOP = frozenset(
 
 NEVER_KEPT = frozenset({428, 429, 431, 511})
 """RFC 6585: they must not be stored by a cache."""
+
+REASONS = frozenset({"max-age", "public", "private"})
+"""Directives that each give leave to keep an answer, whatever its status."""
 
 UNDERSTOOD = frozenset(int(status) for status in HTTPStatus if status >= 200) - {304}
 
@@ -58,19 +61,16 @@ def is_whole_or_part(request: Request, response: Response) -> bool:
 
 def is_worth_keeping(response: Response, said: Directives) -> bool:
     """Whether section 3 gives leave: by the answer itself, or by what its status means."""
-    if lifetime_s(response, may_guess=False) != NEVER or "public" in said or "private" in said:
+    if not said.keys().isdisjoint(REASONS) or lines_of(response.headers, "expires"):
         return True
     return response.status in HEURISTIC
 
 
 def storable(response: Response) -> Response:
-    """The answer without what was about its connection, and with a date."""
-    named = {member.lower() for member in members(lines_of(response.headers, "connection"))}
-    left_out = HOP_BY_HOP | named
-    kept = tuple((name, value) for name, value in response.headers if name.lower() not in left_out)
-    return replaced(response, kept)
-
-
-def replaced(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
-    """The same answer with other headers."""
-    return Response(response.status, headers, response.body, response.fetched_at, response.from_cache, response.url)
+    """The answer as it is kept, without what was about its connection."""
+    headers = response.headers
+    named = {member.lower() for member in members(lines_of(headers, "connection"))}
+    left_out = HOP_BY_HOP | named if named else HOP_BY_HOP
+    if not left_out.isdisjoint(names_of(headers)):
+        headers = tuple((name, value) for name, value in headers if name.lower() not in left_out)
+    return Response(response.status, headers, response.body, response.fetched_at, from_cache=True)
