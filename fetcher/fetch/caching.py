@@ -100,7 +100,7 @@ class HttpCache:
         if request.method not in ("GET", "HEAD"):
             return await self._pass_on(wanted, ask)
         candidates = self._candidates(wanted)
-        if (kept := await self._kept(wanted, candidates, ask)) is not None:
+        if candidates.fit and (kept := await self._kept(wanted, candidates, ask)) is not None:
             return kept
         if wanted.source in KEPT or "only-if-cached" in request_directives(request.headers):
             raise NotKept("no answer to this row is kept that may be used")
@@ -184,7 +184,13 @@ class HttpCache:
         request = wanted.request
         if request.method == "HEAD" or request.header("Range") is not None or has_conditions(request):
             return await self._asked_plainly(wanted, candidates, ask), no
-        stored = newest(candidates.fit)
+        if candidates is NO_CANDIDATES:
+            return await self._received(wanted, await ask(request, NOTHING))
+        return await self._validated(wanted, candidates, ask)
+
+    async def _validated(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> tuple[Fetched, IsForOthers]:
+        """The API's answer, or a kept one that it confirms or that stands in for an error; and whom it is for."""
+        request, stored = wanted.request, newest(candidates.fit)
         others = [it for it in candidates.others if it.response.status != 206]
         asked = conditional(request, stored, others)
         try:

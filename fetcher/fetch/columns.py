@@ -46,9 +46,7 @@ def compressor() -> "zstd.ZstdCompressor":
     return _compressor_of(get_ident())
 
 
-def columns(
-    key: str, answer: Response, about: bytes | None, told: tuple[str, str, float]
-) -> tuple[object, ...]:
+def columns(key: str, answer: Response, about: bytes | None, told: tuple[str, str, float]) -> tuple[object, ...]:
     """An answer as the table holds it; its size counts the body as packed."""
     body = compressor().compress(answer.body, zstd.ZstdCompressor.FLUSH_FRAME)
     headers = msgspec.json.encode(answer.headers)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from fetcher.model import Request, Response
 
-
 VARIANT, AFTER_VARIANT = "v", "w"
 """Stands in a key between what all answers to a URL are found by, in hex, and what only one of them is: keys are
 sorted, so that those lie together."""

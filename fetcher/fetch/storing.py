@@ -68,9 +68,10 @@ def is_worth_keeping(response: Response, said: Directives) -> bool:
 
 def storable(response: Response) -> Response:
     """The answer as it is kept, without what was about its connection."""
-    headers = response.headers
-    named = {member.lower() for member in members(lines_of(headers, "connection"))}
-    left_out = HOP_BY_HOP | named if named else HOP_BY_HOP
-    if not left_out.isdisjoint(names_of(headers)):
-        headers = tuple((name, value) for name, value in headers if name.lower() not in left_out)
-    return Response(response.status, headers, response.body, response.fetched_at, from_cache=True)
+    headers, left_out = response.headers, HOP_BY_HOP
+    if lines := lines_of(headers, "connection"):
+        left_out |= {member.lower() for member in members(lines)}
+    if left_out.isdisjoint(names_of(headers)):
+        return response
+    kept = tuple((name, value) for name, value in headers if name.lower() not in left_out)
+    return Response(response.status, kept, response.body, response.fetched_at, url=response.url)

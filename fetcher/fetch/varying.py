@@ -36,6 +36,8 @@ def varies_by(response: Response) -> list[str] | None:
 
 def selecting(response: Response, headers: Headers) -> Mapping[str, str] | None:
     """Digests of the request's fields that the answer names; None where no other request can match."""
+    if not lines_of(response.headers, "vary"):
+        return {}
     names = varies_by(response)
     return None if names is None else {name: digest(headers, name) for name in names}
 

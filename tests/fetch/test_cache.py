@@ -7,13 +7,16 @@ import sys
 from contextlib import closing
 from stat import S_IMODE
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import DiskFailed
+from fetcher.fetch.absent import Absent
 from fetcher.fetch.cache import Cache, Label
-from fetcher.fetch.columns import columns
+from fetcher.fetch.columns import About, columns
+from fetcher.fetch.stored import Stored
 from fetcher.model import Response
 
 ALWAYS = float("-inf")
@@ -123,7 +126,8 @@ def test_answers_survive_the_death_of_the_process(path):
 import asyncio, os, signal
 from pathlib import Path
 from fetcher.fetch.cache import Cache, Label
-from fetcher.fetch.columns import columns
+from fetcher.fetch.columns import About, columns
+from fetcher.fetch.stored import Stored
 from fetcher.model import Response
 
 async def story():
@@ -231,12 +235,95 @@ async def test_a_file_of_the_first_version_keeps_its_answers(path):
             "CREATE TABLE answers (id INTEGER PRIMARY KEY, request_key TEXT NOT NULL UNIQUE, status INTEGER NOT NULL, "
             "headers BLOB NOT NULL, body BLOB NOT NULL, fetched_at REAL NOT NULL)"
         )
-        row = columns("key", ANSWER, (None, None), ("", "", 0.0))[:5]
+        row = columns("key", ANSWER, None, ("", "", 0.0))[:5]
         connection.execute("INSERT INTO answers VALUES (1, ?, ?, ?, ?, ?)", row)
     for _ in range(2):
         async with Cache(path) as cache:
             assert cache.find("key", ALWAYS) == kept(ANSWER)
     assert not path.with_name("cache.sqlite.set-aside").exists()
+
+
+SECOND_VERSION = """
+CREATE TABLE answers (id INTEGER PRIMARY KEY, request_key TEXT NOT NULL UNIQUE, status INTEGER NOT NULL,
+    headers BLOB NOT NULL, body BLOB NOT NULL, fetched_at REAL NOT NULL, target TEXT, about BLOB, label TEXT,
+    row_key TEXT, used_at REAL, size INTEGER);
+CREATE INDEX answers_by_target ON answers (target) WHERE target IS NOT NULL;
+PRAGMA application_id = 1718903656;
+PRAGMA user_version = 2;
+"""
+
+
+async def test_a_file_of_the_second_version_keeps_its_answers(path):
+    """What was found by a column of its own is found by its key; facts stay as they are."""
+    values = columns("key", ANSWER, None, ("", "", 0.0))[:5]
+    about = msgspec.json.encode(About(FETCHED_AT, "", {}))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(SECOND_VERSION)
+        for target, key in ((None, "key"), ("aa", "one"), ("aa", "two"), ("ab", "three")):
+            row = (key, *values[1:], target, about if target else None)
+            connection.execute(
+                "INSERT INTO answers (request_key, status, headers, body, fetched_at, target, about) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+    for _ in range(2):
+        async with Cache(path) as cache:
+            assert cache.find("key", ALWAYS) == kept(ANSWER)
+            whole = [cache.whole(it) for it in cache.variants("aa")]
+            assert [it.response for it in whole if it] == [kept(ANSWER)] * 2
+            assert len(cache.variants("ab")) == 1
+    async with Cache(path) as cache:
+        await cache.forget("aa")
+        assert not cache.variants("aa")
+        assert len(cache.variants("ab")) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 150), st.integers(0, 3)), max_size=300))
+def test_many_puts_at_once_are_kept_each_under_its_own_number(tmp_path_factory, puts):
+    """Of equal variants the last; others of that target stay. The same while held in memory and from the file."""
+    path = tmp_path_factory.mktemp("cache") / "cache.sqlite"
+
+    def answer(place, variant):
+        response = Response(200, (), f"{place}".encode(), FETCHED_AT)
+        return Stored(response, FETCHED_AT, "", {"accept": str(variant)})
+
+    async def story():
+        wanted = {}
+        async with Cache(path) as cache:
+            puts_ = [
+                cache.put_variant(f"t{target}", answer(place, variant)) for place, (target, variant) in enumerate(puts)
+            ]
+            await asyncio.gather(*puts_)
+            for place, target, variant in numbered:
+                wanted.setdefault(target, {})[str(variant)] = str(place).encode()
+            held = {target: found(cache, target) for target in wanted}
+        async with Cache(path) as cache:
+            assert held == {target: found(cache, target) for target in wanted} == wanted
+
+    def found(cache, target):
+        return {it.selecting["accept"]: cache.whole(it).response.body for it in cache.variants(target)}
+
+    asyncio.run(story())
+
+
+async def test_what_another_process_keeps_is_found_though_the_cache_began_empty(path):
+    """It is known not to be there until somebody else has written."""
+    async with Cache(path) as cache:
+        assert cache.find("theirs", ALWAYS) is None
+        async with Cache(path) as theirs:
+            await theirs.put("theirs", ANSWER)
+        await cache.put("mine", ANSWER)
+        assert cache.find("theirs", ALWAYS) == kept(ANSWER)
+
+
+@given(st.lists(st.text()), st.text())
+def test_only_what_was_never_noted_is_absent(noted, asked):
+    """A key that was noted is never said to be absent; another hardly ever is taken for one that was."""
+    absent = Absent()
+    for key in noted:
+        absent.note(key)
+    assert not [key for key in noted if key in absent]
+    assert asked in noted or asked in absent
 
 
 class Clock:
