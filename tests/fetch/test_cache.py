@@ -288,12 +288,10 @@ def test_many_puts_at_once_are_kept_each_under_its_own_number(tmp_path_factory, 
         return Stored(response, FETCHED_AT, "", {"accept": str(variant)})
 
     async def story():
-        wanted = {}
+        wanted: dict[str, dict[str, bytes]] = {}
+        numbered = [(place, f"t{target}", variant) for place, (target, variant) in enumerate(puts)]
         async with Cache(path) as cache:
-            puts_ = [
-                cache.put_variant(f"t{target}", answer(place, variant)) for place, (target, variant) in enumerate(puts)
-            ]
-            await asyncio.gather(*puts_)
+            await asyncio.gather(*(cache.put_variant(target, answer(place, it)) for place, target, it in numbered))
             for place, target, variant in numbered:
                 wanted.setdefault(target, {})[str(variant)] = str(place).encode()
             held = {target: found(cache, target) for target in wanted}
