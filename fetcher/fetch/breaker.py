@@ -24,10 +24,12 @@ LONGEST_WAIT_IF_BROKEN_S = 4.0
 """A long stretch of rows that the server cannot answer is passed row by row, each of them a failed probe."""
 
 STRAY_AFTER = 100
-STRAY_FACTOR = 0.1
-"""One bare 429 after so many good answers is a request that came a moment early: its first wait is this share.
+STRAYS_MOST = 5
+STRAY_FACTOR = 0.02
+"""One bare 429 for so many good answers is a request that came a moment early: its first wait is this share.
 
-At 200 a second the whole wait is 75 requests; one such 429 in a thousand would cost 7 % of the rate.
+At 200 a second the whole wait is 75 requests; one such 429 in a thousand would cost 7 % of the rate. A machine that
+stands still for a moment makes several of them one after the other.
 """
 
 PATIENCE_S = 3600.0
@@ -132,7 +134,7 @@ class Breaker:
         match sign:
             case Sign.GOOD:
                 self.is_proven, self.failures, self.opened_at = True, 0, None
-                self.goods += 1
+                self.goods = min(self.goods + 1, STRAYS_MOST * STRAY_AFTER)
             case Sign.NONE:
                 # A probe that told nothing leaves its turn to the next call: its time has come already.
                 pass
@@ -140,9 +142,9 @@ class Breaker:
                 self._failed(sign, now)
 
     def _failed(self, sign: Sign, now: float) -> None:
-        is_stray = sign is Sign.STOP and self.goods >= STRAY_AFTER
+        is_stray = sign is Sign.STOP and self.opened_at is None and self.goods >= STRAY_AFTER
         self.failures += 1
-        self.goods = 0
+        self.goods = self.goods - STRAY_AFTER if is_stray else 0
         self.last_failure = sign
         if self.opened_at is not None:
             self.failed_probes += 1

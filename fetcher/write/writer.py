@@ -24,8 +24,9 @@ from fetcher.write.whole import replace_summaries
 
 GROUP_BYTES = 8 << 20
 GROUP_S = 1.0
-SETTLED_AT_ONCE = 16
-"""Outcomes; a whole batch of them takes the loop 5 ms, and a request that leaves so late is felt by the limiter."""
+SETTLED_AT_ONCE, SETTLED_BYTES = 16, 60_000
+"""Outcomes, or their bytes. A whole batch takes the loop tens of milliseconds, and the limiter feels a request that
+leaves one of them late."""
 
 WAITING_OUTCOMES = 32
 
@@ -125,10 +126,13 @@ class Writer:
     async def _commit(self, outcomes: Sequence[Outcome | DoneRows], is_last: bool) -> None:
         now = self._now()
         batch = Batch(self._ledger, {table: series.next_record for table, series in self._series.items()})
-        for number, outcome in enumerate(outcomes, 1):
+        count = size = 0
+        for outcome in outcomes:
             batch.settle(outcome, self._layout.tables, now)
-            if number % SETTLED_AT_ONCE == 0:
+            count, size = count + 1, size + outcome.size
+            if count >= SETTLED_AT_ONCE or size >= SETTLED_BYTES:
                 await asyncio.sleep(0)
+                count = size = 0
         vouched = await self._write(batch, is_last, now)
         if batch.rows or vouched:
             await asyncio.to_thread(self._ledger.commit, batch.rows, vouched)
