@@ -60,6 +60,15 @@ def by_day(job: Path) -> dict[str, list[dict]]:
     return found
 
 
+def test_the_records_of_an_answer_are_a_frame(fetcher, feed, job):
+    """Those that the annotator is for; numbers are text there."""
+    job.write_text(job.read_text().replace('"labels.py:score"', '"labels.py:score"\nframes = true'))
+    (job.parent / "labels.py").write_text("def score(frame):\n    return frame['number'] + f' of {len(frame)}'\n")
+    ran = fetcher("run", job)
+    assert ran.code == 0, ran.err
+    assert [record.get("score") for record in by_day(job)["2019-01-02"]] == [None, "1 of 2", None, "3 of 2"]
+
+
 def test_records_are_labelled_on_their_way(fetcher, feed, job):
     """By rules, by a function for those that the rules have labelled, and from a table."""
     ran = fetcher("run", job)
