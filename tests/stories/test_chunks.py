@@ -161,6 +161,33 @@ def test_a_record_that_ends_or_holds_the_worker_of_a_frame_costs_itself_alone(fe
     ]
 
 
+RUNAWAY = "a" * 60 + "!"
+
+
+def test_a_pattern_that_runs_away_costs_the_record_alone(fetcher, output, job, tmp_path):
+    """One that only `re` can do, which looks ahead: the record is known after a second timeout."""
+    path = job(["late"] * 250 + [RUNAWAY] + ["late"] * 250, '[parse]\nworkers = 2\ntimeout = "2 s"\n')
+    text = (tmp_path / "job.toml").read_text()
+    (tmp_path / "job.toml").write_text(text.replace('terms = ["broken"]', 'patterns = ["(?!x)(a+)+$"]'))
+    ran = fetcher("run", path)
+    assert ran.code == 3, ran.err
+    assert [record["id"] for record in output(tmp_path / "out").records()] == [
+        str(number) for number in range(501) if number != 250
+    ]
+    (failure,) = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    assert failure["reason"].startswith("reviews.csv:252 the parser took longer than 2 s and was stopped")
+
+
+def test_a_pattern_cannot_run_away_with_the_extra(fetcher, output, job, tmp_path):
+    """Even without a process that could be stopped: the time that it takes grows with the text alone."""
+    path = job(["late", RUNAWAY, "aaa"], "[parse]\nworkers = 0\n")
+    text = (tmp_path / "job.toml").read_text()
+    (tmp_path / "job.toml").write_text(text.replace('terms = ["broken"]', 'patterns = ["(a+)+$"]'))
+    ran = fetcher("run", path)
+    assert ran.code == 0, ran.err
+    assert [record["topics"] for record in output(tmp_path / "out").records()] == [["logistics"], [], ["quality"]]
+
+
 def test_what_failed_is_taken_up_again_alone(fetcher, output, job, tmp_path):
     """`--only failed`, once the function is mended."""
     path = job(["fine", "raises", "late"], FUNCTION)
