@@ -7,6 +7,7 @@ never given a text as it is, but with a character of ASCII for each other one, w
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -89,7 +90,8 @@ class Transcript:
         raise Untold(kind)
 
     def _character(self, node: Node, flags: int) -> str:
-        is_one = character_test(node, flags)
+        kind, told = node
+        is_one = character_test((kind, tuple(told) if isinstance(told, list) else told), flags)
         self.characters.append(is_one)
         found = "".join(f"\\x{ord(letter):02x}" for letter in ASCII if is_one(letter))
         return f"[{found}]" if found else NOWHERE
@@ -118,13 +120,14 @@ def combined(flags: int, added: int, removed: int) -> int:
     return (kept | added) & ~removed
 
 
+@lru_cache(1000)
 def character_test(node: Node, flags: int) -> Found:
-    """Whether that part of a pattern is one character: what Python itself finds."""
+    """Whether that part of a pattern is one character: what Python itself finds. Patterns have the same letters."""
     parser, compiler = import_module("re._parser"), import_module("re._compiler")
     state = parser.State()
     state.flags = flags
     fullmatch = compiler.compile(parser.SubPattern(state, [node])).fullmatch
-    return lambda letter: fullmatch(letter) is not None
+    return lru_cache(200)(lambda letter: fullmatch(letter) is not None)
 
 
 def is_inside_word(letter: str) -> bool:
@@ -136,7 +139,7 @@ class Letters(dict[int, str]):
     """{a character, by its number: one of ASCII that answers alike to all that is asked}; filled as texts need it."""
 
     def __init__(self, questions: Iterable[Found]) -> None:
-        self._questions = list(questions)
+        self._questions = list(dict.fromkeys(questions))
         self._alike = {self._answers(letter): letter for letter in ASCII if letter != "\n"}  # lines end at that alone
         super().__init__((ord(letter), letter) for letter in ASCII)
 
