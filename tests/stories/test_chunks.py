@@ -146,18 +146,18 @@ def test_a_function_has_many_records_at_once(fetcher, output, job, tmp_path, wor
 
 def test_a_record_that_ends_or_holds_the_worker_of_a_frame_costs_itself_alone(fetcher, output, job, tmp_path):
     """Its frame is done again record by record, so it is known after one more timeout, however many there were."""
-    reviews = ["late"] * 1000
-    reviews[300], reviews[600] = "kills", "hangs"
-    path = job(reviews, FRAMES.format(workers=2) + 'timeout = "2 s"\n')
+    reviews = ["late"] * 300
+    reviews[100], reviews[200] = "kills", "hangs"
+    path = job(reviews, FRAMES.format(workers=2) + 'timeout = "4 s"\n')
     (tmp_path / "labels.py").write_text(FRAME_SOURCE)
     ran = fetcher("run", path)
     assert ran.code == 3, ran.err
     records = output(tmp_path / "out").records()
-    assert [record["id"] for record in records] == [str(number) for number in range(1000) if number not in (300, 600)]
+    assert [record["id"] for record in records] == [str(number) for number in range(300) if number not in (100, 200)]
     failures = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
     assert sorted(failure["reason"].partition(": ")[0] for failure in failures) == [
-        "reviews.csv:302 the parser's process died (SIGKILL; out of memory?)",
-        "reviews.csv:602 the parser took longer than 2 s and was stopped",
+        "reviews.csv:102 the parser's process died (SIGKILL; out of memory?)",
+        "reviews.csv:202 the parser took longer than 4 s and was stopped",
     ]
 
 
