@@ -5,7 +5,7 @@ A chunk is worth some hundredths of a second, so that the hop costs little besid
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby
 from types import TracebackType
@@ -22,7 +22,7 @@ from fetcher.errands import failed as failed_outcome
 from fetcher.errors import Quarantined
 from fetcher.job.fingerprints import origins_of, parse_fingerprint
 from fetcher.job.load import LoadedJob
-from fetcher.labelling import Labelled, Labelling, label, load
+from fetcher.labelling import Labelled, Labelling, Lot, label, load
 from fetcher.model import DoneRows, Outcome, Row
 from fetcher.parse.records import Parsed
 from fetcher.repros import Repro, Repros, values_kept, versions
@@ -34,6 +34,9 @@ KINDS = ("rules", "function", "lookup")
 
 FIRST_ROWS, FIRST_SLOW_ROWS, MOST_ROWS = 200, 8, 2000
 CHUNK_S = 0.02
+FRAMES_S = 0.25
+"""With frames, whose use takes as long for one record as for some hundred."""
+
 CHUNK_BYTES = 1 << 18
 GROWTH = 4
 """A chunk has at most so many times the rows of those before."""
@@ -63,6 +66,8 @@ class Labeller:
         self._job = job
         self._around = around
         self._labelling = Labelling(steps_of(job.annotate, origins_of(job, around.now()), job.folder), job.write.key)
+        longest_s = min(FRAMES_S, job.parse.timeout / 4)
+        self._chunk_s = longest_s if self._labelling.has_frames else CHUNK_S
         self._repros = Repros(around.layout.state, job.secrets)
         self._is_first = True
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
@@ -70,7 +75,7 @@ class Labeller:
     async def __aenter__(self) -> "Labeller":
         work = partial(label, self._labelling), partial(load, self._labelling)
         spared = 0 if self._labelling.is_heavy else 1  # a processor reads the table meanwhile
-        self._engine: Engine[bytes, Labelled] = engine_for(self._job.parse, work, Scales(), spared)
+        self._engine: Engine[Lot, Labelled] = engine_for(self._job.parse, work, Scales(), spared)
         await self._engine.__aenter__()
         return self
 
@@ -83,7 +88,7 @@ class Labeller:
     async def outcomes(self, chunk: Chunk) -> list[Outcome | DoneRows]:
         """How its rows end, in their order. Raises `JobError`, `RunStopped`."""
         lines, failed = lines_of(chunk.rows)
-        labelled = await self._labelled(lines)
+        labelled = await self._labelled(Lot(lines))
         if labelled.failed:
             sent = [place for place in range(len(chunk.rows)) if place not in failed]
             failed |= {sent[at]: why for at, why in labelled.failed.items()}
@@ -95,33 +100,40 @@ class Labeller:
             return [done_rows(chunk.rows, labelled.lines, labelled.digests)]
         return list(self._one_by_one(chunk, labelled, failed))
 
-    async def _labelled(self, lines: bytes) -> Labelled:
-        """A worker's answer. Where it was lost to one of the records, and the worker left no word of which, that one
-        is found by halves."""
+    async def _labelled(self, lot: Lot) -> Labelled:
+        """A worker's answer, or what can be had where it was lost to one of the records."""
         is_first, self._is_first = self._is_first, False
-        if not lines:
+        if not lot.lines:
             return Labelled()
         if is_first and not self._labelling.may_take_long:  # a small table is done before a worker has come
-            labelled = await asyncio.to_thread(label, self._labelling, lines)
+            labelled = await asyncio.to_thread(label, self._labelling, lot)
         else:
             try:
-                labelled = await self._engine.run(lines)
+                labelled = await self._engine.run(lot)
             except Quarantined as error:
-                each = lines.splitlines(keepends=True)
-                if len(each) == 1:
-                    return Labelled(failed={0: str(error)})
-                if error.record >= 0:
-                    rest = await self._labelled(b"".join([*each[: error.record], *each[error.record + 1 :]]))
-                    return rest.without(error.record, str(error))
-                half = len(each) // 2
-                first, second = [await self._labelled(b"".join(part)) for part in (each[:half], each[half:])]
-                return first.followed_by(second, half)
-        self._resize(len(labelled.digests) // DIGEST_BYTES + len(labelled.failed), len(lines), labelled.took_s)
+                return await self._without_culprit(lot, error)
+        self._resize(len(labelled.digests) // DIGEST_BYTES + len(labelled.failed), len(lot.lines), labelled.took_s)
         return labelled
+
+    async def _without_culprit(self, lot: Lot, error: Quarantined) -> Labelled:
+        """What comes of a lot that failed as a whole. Where its worker left no word of which record it was at, it is
+        done again with one at a time; where no word can be left, by halves."""
+        each = lot.lines.splitlines(keepends=True)
+        if len(each) == 1:
+            return Labelled(failed={0: str(error)})
+        if error.record >= 0:
+            rest = b"".join([*each[: error.record], *each[error.record + 1 :]])
+            return (await self._labelled(replace(lot, lines=rest))).without(error.record, str(error))
+        if self._engine.workers and not lot.is_singly:
+            return await self._labelled(replace(lot, is_singly=True))
+        half = len(each) // 2
+        parts = (b"".join(part) for part in (each[:half], each[half:]))
+        first, second = [await self._labelled(replace(lot, lines=part)) for part in parts]
+        return first.followed_by(second, half)
 
     def _resize(self, rows: int, size: int, took_s: float) -> None:
         """Have the next chunks take as long, and be as large, as they should."""
-        worth = int(CHUNK_S * rows / max(took_s, 1e-6))
+        worth = int(self._chunk_s * rows / max(took_s, 1e-6))
         fitting = int(CHUNK_BYTES * rows / size)
         self.rows = max(1, min(MOST_ROWS, GROWTH * self.rows, worth, fitting))
 

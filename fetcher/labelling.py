@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from fetcher.annotate.frames import ByFrame
 from fetcher.annotate.lookups import Lookup
-from fetcher.annotate.steps import ByFunction, ByRules, Step, annotate_each
-from fetcher.engines.functions import function_of
+from fetcher.annotate.steps import ByRules, Step, annotate_each
+from fetcher.annotate.steps import load as load_steps
 from fetcher.errors import Quarantined
 from fetcher.parse.lines import Lines
 from fetcher.provenance import lasting
@@ -33,6 +34,20 @@ class Labelling:
     def is_heavy(self) -> bool:
         """Whether a record is likely to take longer than to read its row."""
         return not all(isinstance(step.by, ByRules | Lookup) for step in self.steps)
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether there is work that is worth the more records it has at once."""
+        return any(isinstance(step.by, ByFrame) for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Records as JSON lines. `is_singly` where a worker was lost to one of them and left no word of which: then it is
+    told by being at it alone."""
+
+    lines: bytes
+    is_singly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +77,11 @@ class Labelled:
         return replace(self, failed=failed | {place: why})
 
 
-def label(labelling: Labelling, lines: bytes) -> Labelled:
+def label(labelling: Labelling, lot: Lot) -> Labelled:
     """Records as JSON lines in, the same with what annotators have added out. Raises `JobError`."""
     began = time.monotonic()
-    records = msgspec.json.Decoder(dict[str, object]).decode_lines(lines)
-    failed = annotate_each(labelling.steps, records)
+    records = msgspec.json.Decoder(dict[str, object]).decode_lines(lot.lines)
+    failed = annotate_each(labelling.steps, records, is_singly=lot.is_singly)
     written = Lines(labelling.key)
     try:
         written.add([record for place, record in enumerate(records) if place not in failed])
@@ -82,9 +97,7 @@ def label(labelling: Labelling, lines: bytes) -> Labelled:
 
 def load(labelling: Labelling) -> None:
     """Import the job's own functions. Raises `JobError` where a file of theirs cannot be run."""
-    for step in labelling.steps:
-        if isinstance(step.by, ByFunction):
-            function_of(step.by.file, step.by.name)
+    load_steps(labelling.steps)
 
 
 def _unwritable(labelling: Labelling, records: list[dict[str, object]], failed: dict[int, str]) -> dict[int, str]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from fetcher.annotate.asked import Asked
 from fetcher.annotate.from_job import flow_of
 from fetcher.annotate.steps import Step, annotated
+from fetcher.annotate.steps import load as load_steps
 from fetcher.batches import Batches
 from fetcher.compose.pages import place_of
 from fetcher.engines.engine import Engine
@@ -293,7 +294,8 @@ def with_annotators(parsing: Parsing, before: tuple[Step, ...], asked: Sequence[
     if not before:
         return parsing
     is_slow = any(step.may_take_long for step in before)
-    return replace(parsing, annotate=partial(annotated, before), is_slow=is_slow)
+    prepare = partial(load_steps, before)
+    return replace(parsing, annotate=partial(annotated, before), prepare=prepare, is_slow=is_slow)
 
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fetcher.annotate.asked import Asked
 from fetcher.annotate.chat import Chat
+from fetcher.annotate.frames import ByFrame
 from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rule, Rules
@@ -53,13 +54,14 @@ def _asked(section: AnnotateSection, number: int) -> Asked:
     return Asked(section.named(number), take, chat, section.into or "", section.when or "", section.only_empty)
 
 
-def _by(section: AnnotateSection) -> ByRules | ByFunction | Lookup:
+def _by(section: AnnotateSection) -> ByRules | ByFunction | ByFrame | Lookup:
     if section.rules:
         return _by_rules(section.rules)
     if section.lookup:
         return _lookup(section.lookup)
     assert section.function
-    return ByFunction(str(section.function.file), section.function.name)
+    kind = ByFrame if section.frames else ByFunction
+    return kind(str(section.function.file), section.function.name)
 
 
 def _by_rules(told: RulesSection) -> ByRules:

@@ -4,13 +4,13 @@ A term is found where it stands as a word of its own, upper and lower case alike
 Labels come in the order of their priority, then of the rules.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
 from fetcher.annotate.literals import Parts, needed_parts
+from fetcher.annotate.searches import search_of
 from fetcher.annotate.terms import Terms, terms_of
 
 NOTHING: Mapping[int, str] = {}
@@ -32,13 +32,14 @@ class Pattern:
     """A regular expression of a rule, by its number, and the parts of which a text of ASCII needs one to match."""
 
     rule: int
-    compiled: re.Pattern[str]
+    told: str
+    search: Callable[[str], object]
     parts: Parts
 
     @classmethod
     def of(cls, rule: int, told: str) -> Self:
         """Made from its text."""
-        return cls(rule, re.compile(told, re.IGNORECASE), needed_parts(told))
+        return cls(rule, told, search_of(told), needed_parts(told))
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ class Rules:
         for place in self._patterned.get(number, ()):
             pattern = self._patterns[place]
             is_hinted = not (pattern.parts and is_ascii) or len(self.rules) + place in found
-            if is_hinted and pattern.compiled.search(text):
-                return pattern.compiled.pattern
+            if is_hinted and pattern.search(text):
+                return pattern.told
         return ""
 
     @cached_property

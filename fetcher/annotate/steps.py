@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Protocol
 
+from fetcher.annotate import frames
+from fetcher.annotate.frames import ByFrame
 from fetcher.annotate.images import Images
 from fetcher.annotate.lookups import Lookup
 from fetcher.annotate.rules import Rules
@@ -45,7 +48,7 @@ class Step:
     record says where its fields are from.
     """
 
-    by: ByRules | ByFunction | Lookup | Images
+    by: ByRules | ByFunction | ByFrame | Lookup | Images
     into: str = ""
     when: str = ""
     only_empty: bool = False
@@ -62,29 +65,56 @@ def annotated(steps: tuple[Step, ...], records: Iterable[Record], row_key: str =
     is known by. Raises `Quarantined` for a record that one cannot take, `JobError` where a function or a table cannot
     be read, `DiskFailed` where a picture cannot be saved."""
     pictures = {step.by.content for step in steps if isinstance(step.by, Images)}
-    for number, record in enumerate(records, 1):
-        if not isinstance(record, Mapping):
-            raise Quarantined(f"record {number} is of type {type(record).__name__}, expected a dict")
-        found: dict[str, object] = dict(record)
+    at_once = frames.MOST_RECORDS if any(isinstance(step.by, ByFrame) for step in steps) else 1
+    left = enumerate(records, 1)
+    while some := {number: _copied(record, number) for number, record in islice(left, at_once)}:
         for step in steps:
-            if is_wanted(step, found):
-                _add(step, found, number, row_key)
-        for name in pictures:
-            found.pop(name, None)
-        yield found
+            wanted = {number: record for number, record in some.items() if is_wanted(step, record)}
+            if isinstance(step.by, ByFrame):
+                for error in _add_each(step, step.by, wanted).values():
+                    raise error
+                continue
+            for number, record in wanted.items():
+                _add(step, record, number, row_key)
+        for record in some.values():
+            for name in pictures:
+                record.pop(name, None)
+            yield record
 
 
-def annotate_each(steps: tuple[Step, ...], records: Sequence[dict[str, object]]) -> dict[int, str]:
+def _copied(record: object, number: int) -> dict[str, object]:
+    if not isinstance(record, Mapping):
+        raise Quarantined(f"record {number} is of type {type(record).__name__}, expected a dict")
+    return dict(record)
+
+
+def load(steps: tuple[Step, ...]) -> None:
+    """Import the job's own functions. Raises `JobError` where a file of theirs cannot be run."""
+    for step in steps:
+        if isinstance(step.by, ByFunction):
+            function_of(step.by.file, step.by.name)
+        elif isinstance(step.by, ByFrame):
+            frames.load(step.by)
+
+
+def annotate_each(
+    steps: tuple[Step, ...], records: Sequence[dict[str, object]], *, is_singly: bool = False
+) -> dict[int, str]:
     """Add to records what the annotators have for them, in place; returns {place: why} of those that one cannot take.
 
-    Raises `JobError` where a function or a table cannot be read.
+    Those that take many at once are given one record at a time where it `is_singly`: whoever dies or hangs leaves word
+    of which it was at. Raises `JobError` where a function or a table cannot be read.
     """
     failed: dict[int, str] = {}
     for step in steps:
         note_at(NO_RECORD)  # else who dies here would be taken for the last one of the step before
         wanted = [*_wanted(step, records, failed)]
-        if isinstance(step.by, ByRules):
+        if isinstance(step.by, ByRules) and not is_singly:
             _label_each(step, step.by, [records[place] for place in wanted])
+            continue
+        if isinstance(step.by, ByFrame) and not is_singly:
+            errors = _add_each(step, step.by, {place: records[place] for place in wanted})
+            failed |= {place: str(error) for place, error in errors.items()}
             continue
         for place in wanted:
             note_at(place)
@@ -142,7 +172,24 @@ def _add(step: Step, record: dict[str, Any], number: int, row_key: str = "") -> 
             added = _fields_of(step, step.by.found(record, f"{row_key} {number}"), number)
         case ByFunction():
             added = _fields_of(step, _called(step.by, record, number), number)
+        case ByFrame():
+            for error in _add_each(step, step.by, {number: record}).values():
+                raise error
+            return
     add(record, added, step.origin)
+
+
+def _add_each(step: Step, by: ByFrame, records: Mapping[int, dict[str, object]]) -> dict[int, Quarantined]:
+    """Add to numbered records what a function gives for all of them; returns why not to those that it cannot do."""
+    failed: dict[int, Quarantined] = {}
+    for (number, record), value in zip(records.items(), frames.values_for(by, [*records.values()]), strict=True):
+        try:
+            if isinstance(value, Quarantined):
+                raise Quarantined(f"record {number}: {value}", value.trace)
+            add(record, _fields_of(step, value, number), step.origin)
+        except Quarantined as error:
+            failed[number] = error
+    return failed
 
 
 def _fields_of(step: Step, found: object, number: int) -> Mapping[str, object]:

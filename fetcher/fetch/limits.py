@@ -26,9 +26,9 @@ from fetcher.job.units import Rate
 TURN_S = 0.001
 """Another process decides on its start meanwhile, which takes microseconds."""
 
-ROUNDED_S = 0.0005
-"""The loop's timers are rounded up to a millisecond, which is a fifth of the spacing at 200 a second: they are asked for
-so much earlier, and the rest is spent in turns of the loop."""
+EARLY_S = 0.0005
+"""The loop rounds its timers up to a millisecond, a fifth of the spacing at 200 a second: one is set for so much
+earlier, and the rest is waited for in turns of the loop."""
 
 LOOK_S = 0.02
 """How often a realm that waits looks for what other processes have written."""
@@ -290,15 +290,16 @@ class Realm:
             wait_s = min(wait_s, LOOK_S)
         if self._health:
             wait_s = min(wait_s, max(0.0, self._health.hopeless_at() - self._clock()))
-        if wait_s <= ROUNDED_S:
+        if wait_s <= 2 * EARLY_S:
             began = self._clock()
             await asyncio.sleep(0)
-            if self._clock() > began:
+            if self._clock() > began:  # a clock that stands still waits for a timer
                 return
+        else:
+            wait_s -= EARLY_S
         self._news.clear()
-        early_s = ROUNDED_S if wait_s > ROUNDED_S else 0.0
         with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s - early_s if wait_s < float("inf") else None):
+            async with asyncio.timeout(wait_s if wait_s < float("inf") else None):
                 await self._news.wait()
 
 

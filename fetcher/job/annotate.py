@@ -102,6 +102,11 @@ class AnnotateSection(Section):
         default=None,
         description="A function of yours, 'file.py:name': a record (dict) in, a value out, or the fields to add.",
     )
+    frames: StrictBool = Field(
+        default=False,
+        description="Whether the function takes many records at once, as a pandas frame of text, and gives a value for "
+        "each: a Series, an array, a list, or a DataFrame of fields.",
+    )
     lookup: LookupSection | None = Field(default=None, description="Fields of a table, found by a key.")
     image: ImageSection | None = Field(default=None, description="What is to be told of a picture; a smaller one.")
     service: ServiceSection | None = Field(default=None, description="A service that is asked about each record.")
@@ -123,6 +128,8 @@ class AnnotateSection(Section):
         given = [name for name in KINDS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected one of {listed(KINDS, 'and')}, got {len(given)} of them")
+        if self.frames and not self.function:
+            raise ValueError("frames = true is for a function, which takes many records at once")
         if self.rules and not self.into:
             raise ValueError("rules need 'into', the field that the labels go into")
         if self.model and self.model.labels and not self.into:

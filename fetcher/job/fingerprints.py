@@ -114,7 +114,8 @@ def _annotator(section: AnnotateSection, job: LoadedJob) -> object:
     files += [table.table for table in (section.rules, section.lookup) if table]
     read = [_hash_of(file, job, "annotate") for file in files if file]
     names = {**dict(section), "function": section.function and section.function.name}
-    names["provenance"] = section.provenance or None  # came later: earlier folders stay as they are
+    for later in ("provenance", "frames"):  # earlier folders stay as they are
+        names[later] = names[later] or None
     if section.asks:
         names |= {"service": _questions(section.asks, job), "model": None}
     told = {name: _plain(value, job.secrets) for name, value in names.items() if value is not None}

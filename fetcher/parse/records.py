@@ -28,7 +28,8 @@ class Parsing(Shape):
     """How to parse: what answers are written in, and the shape of the main table; or a function in a Python file.
 
     `tables` are the tables beside it, by name. `member_into` names the field that gets the name of a zip file's member.
-    `pages` is None where answers do not come in pages. `annotate` adds to the records of the main table.
+    `pages` is None where answers do not come in pages. `annotate` adds to the records of the main table, and
+    `prepare` fetches what it needs.
     Where annotators ask, the answer becomes lines that are asked about; `then` is how lines are read on behind each.
     """
 
@@ -41,6 +42,7 @@ class Parsing(Shape):
     expected: Expectations | None = None
     tables: tuple[tuple[str, Shape], ...] = ()
     annotate: Annotate | None = None
+    prepare: Callable[[], None] | None = None
     is_slow: bool = False
     then: "tuple[Parsing, ...]" = ()
     keeps_digits: bool = False
@@ -117,9 +119,12 @@ def parse(
 
 
 def load(parsing: Parsing) -> None:
-    """Import the job's own function. Raises `JobError` where its file cannot be run."""
+    """Import the job's own functions. Raises `JobError` where a file of theirs cannot be run."""
     if parsing.function:
         function_of(parsing.file, parsing.function)
+    for stage in (parsing, *parsing.then):
+        if stage.prepare:
+            stage.prepare()
 
 
 def parse_item(parsing: Parsing, item: Answer) -> Parsed:

@@ -130,12 +130,26 @@ def leak(size):
     return os.getpid()
 
 
+def leak_file(_):
+    """A file that nobody closes, and who has it."""
+    os.open(os.devnull, os.O_RDONLY)
+    return os.getpid()
+
+
+def leak_thread(_):
+    """A thread that never ends, and who has it."""
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    return os.getpid()
+
+
 LEAKED: list[bytearray] = []
 
 DEEDS = {
     "fill": fill,
     "fill at once": fill_at_once,
     "leak": leak,
+    "leak file": leak_file,
+    "leak thread": leak_thread,
     "square": lambda number: number * number,
     "raise": lambda text: fail(ValueError(text)),
     "raise long": lambda length: fail(ValueError("x" * length)),

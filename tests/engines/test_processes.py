@@ -5,6 +5,7 @@ import importlib
 import multiprocessing
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -147,6 +148,7 @@ async def test_the_record_of_a_chunk_that_fails_is_named(misdeed, reason):
 
 
 LITTLE = 200_000_000
+FEW_FILES = 256
 
 
 @ON_LINUX
@@ -170,6 +172,21 @@ async def test_p05_a_parser_that_leaks_is_replaced_before_it_fails():
         pids = await outcomes(engine, [("leak", 2_000_000)] * 300)
     assert len(set(pids)) >= 6
     assert all(isinstance(pid, int) for pid in pids)
+
+
+@ON_LINUX
+@pytest.mark.parametrize("deed", ["leak file", "leak thread"])
+async def test_p05_a_parser_that_loses_files_or_threads_is_replaced_before_it_fails(deed):
+    """As one that leaks memory: there are so many files for a process, and a thread's stack counts as memory."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, before[1]))
+    try:
+        async with Processes(deeds.do, workers=2, limits=Limits(LONG_S, LITTLE)) as engine:
+            pids = await outcomes(engine, [(deed, None)] * 3 * FEW_FILES)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert all(isinstance(pid, int) for pid in pids), next(pid for pid in pids if not isinstance(pid, int))
+    assert len(set(pids)) >= 6
 
 
 async def test_p05_workers_are_replaced_after_so_many_batches():

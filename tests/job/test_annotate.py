@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from fetcher.job.annotate import LookupSection
+from fetcher.job.annotate import AnnotateSection, LookupSection
 from fetcher.job.rule_tables import rules_in_file
 
 TOML = """\
@@ -16,6 +16,7 @@ priority = 2
 label = "service"
 patterns = ["refund(ed)?"]
 """
+RULE = {"label": "a", "terms": ["b"]}
 CSV = """\
 label,term,pattern,unless,priority
 logistics,late,,,2
@@ -71,3 +72,9 @@ def test_a_column_that_a_table_does_not_have_is_a_fault(tmp_path, told, said):
     with pytest.raises(ValidationError) as caught:
         LookupSection.model_validate({"table": "t.csv", "take": ["name"], **told}, context={"folder": tmp_path})
     assert said in str(caught.value)
+
+
+def test_frames_are_for_a_function():
+    """Nothing else could make use of one."""
+    with pytest.raises(ValidationError, match="frames = true is for a function"):
+        AnnotateSection.model_validate({"into": "a", "frames": True, "rules": {"field": "x", "rule": [RULE]}})

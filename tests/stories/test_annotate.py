@@ -20,6 +20,7 @@ label = "odd"
 terms = ["one", "three"]
 """
 LABELS = "def score(record):\n    return record['number'] * 2\n"
+FRAMES = "def urgency(frame):\n    return frame['text'].str.len()\n"
 ANNOTATE = """
 [[annotate]]
 into = "topics"
@@ -58,6 +59,15 @@ def by_day(job: Path) -> dict[str, list[dict]]:
     for record in Output(job.parent / "out").records():
         found.setdefault(record["day"], []).append(record)
     return found
+
+
+def test_the_records_of_an_answer_are_a_frame(fetcher, feed, job):
+    """Those that the annotator is for; numbers are text there."""
+    job.write_text(job.read_text().replace('"labels.py:score"', '"labels.py:score"\nframes = true'))
+    (job.parent / "labels.py").write_text("def score(frame):\n    return frame['number'] + f' of {len(frame)}'\n")
+    ran = fetcher("run", job)
+    assert ran.code == 0, ran.err
+    assert [record.get("score") for record in by_day(job)["2019-01-02"]] == [None, "1 of 2", None, "3 of 2"]
 
 
 def test_records_are_labelled_on_their_way(fetcher, feed, job):
@@ -129,12 +139,13 @@ def test_the_examples_of_the_documentation_are_a_job(fetcher, feed, job):
     topics = next(block for block in blocks if block.startswith("[[rule]]"))
     (job.parent / "topics.toml").write_text(topics)
     (job.parent / "stations.csv").write_text("id,name,district\n1,a,b\n")
+    (job.parent / "labels.py").write_text(LABELS + FRAMES)
     annotators = "\n".join(block for block in blocks if block.startswith("[[annotate]]") and "image" not in block)
     job.write_text(job.read_text().partition("\n[[annotate]]")[0] + "\n" + annotators)
     ran = fetcher("run", job)
     assert ran.code == 0, ran.err
     record = by_day(job)["2019-01-01"][1]
-    assert (record["topics"], record["score"], record["station"]) == ([], 2, None)
+    assert (record["topics"], record["score"], record["station"], record["urgency"]) == ([], 2, None, 11)
 
 
 def test_the_examples_that_ask_somebody_load(job):

@@ -41,6 +41,27 @@ def length(record):
     return len(record["review"])
 """
 ROWS = 3000
+FRAMES = """
+[[annotate]]
+into = "length"
+function = "labels.py:length"
+frames = true
+[parse]
+workers = {workers}
+"""
+FRAME_SOURCE = """
+import os, time
+
+def length(frame):
+    if "raises" in set(frame["review"]):
+        raise ValueError("no length")
+    if "kills" in set(frame["review"]):
+        os.kill(os.getpid(), 9)
+    while "hangs" in set(frame["review"]):
+        pass
+    found = frame["review"].str.len()
+    return found.where(frame["review"] != "no number")
+"""
 
 
 @pytest.fixture
@@ -99,6 +120,72 @@ def test_a_record_that_cannot_be_taken_costs_itself_alone(fetcher, output, job, 
     assert "no length" in failures
     assert "died" in failures
     assert "reviews.csv:162 expected 2 fields, got 3" in failures
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_function_has_many_records_at_once(fetcher, output, job, tmp_path, workers):
+    """Each gets its own value, in the order of the table; what cannot be taken costs itself alone."""
+    reviews = ["x" * (number % 50) + "late" for number in range(ROWS)]
+    reviews[50], reviews[1500] = "raises", "no number"
+    path = job(reviews, FRAMES.format(workers=workers))
+    (tmp_path / "labels.py").write_text(FRAME_SOURCE)
+    ran = fetcher("run", path)
+    assert ran.code == 3, ran.err
+    records = output(tmp_path / "out").records()
+    assert [record["id"] for record in records] == [str(number) for number in range(ROWS) if number not in (50, 1500)]
+    assert all(record["length"] == len(record["review"]) for record in records)
+    assert all(
+        type(record["length"]) is int and record["topics"] == ["logistics"] * (record["length"] == 4)
+        for record in records
+    )
+    failures = (tmp_path / "out" / "failures.jsonl").read_text()
+    assert "length raised ValueError: no length" in failures
+    assert "length gave nan, which JSON cannot hold" in failures
+    check_ranges(tmp_path / "out")
+
+
+def test_a_record_that_ends_or_holds_the_worker_of_a_frame_costs_itself_alone(fetcher, output, job, tmp_path):
+    """Its frame is done again record by record, so it is known after one more timeout, however many there were."""
+    reviews = ["late"] * 300
+    reviews[100], reviews[200] = "kills", "hangs"
+    path = job(reviews, FRAMES.format(workers=2) + 'timeout = "4 s"\n')
+    (tmp_path / "labels.py").write_text(FRAME_SOURCE)
+    ran = fetcher("run", path)
+    assert ran.code == 3, ran.err
+    records = output(tmp_path / "out").records()
+    assert [record["id"] for record in records] == [str(number) for number in range(300) if number not in (100, 200)]
+    failures = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    assert sorted(failure["reason"].partition(": ")[0] for failure in failures) == [
+        "reviews.csv:102 the parser's process died (SIGKILL; out of memory?)",
+        "reviews.csv:202 the parser took longer than 4 s and was stopped",
+    ]
+
+
+RUNAWAY = "a" * 60 + "!"
+
+
+def test_a_pattern_that_runs_away_costs_the_record_alone(fetcher, output, job, tmp_path):
+    """One that only `re` can do, which looks ahead: the record is known after a second timeout."""
+    path = job(["late"] * 250 + [RUNAWAY] + ["late"] * 250, '[parse]\nworkers = 2\ntimeout = "2 s"\n')
+    text = (tmp_path / "job.toml").read_text()
+    (tmp_path / "job.toml").write_text(text.replace('terms = ["broken"]', 'patterns = ["(?!x)(a+)+$"]'))
+    ran = fetcher("run", path)
+    assert ran.code == 3, ran.err
+    assert [record["id"] for record in output(tmp_path / "out").records()] == [
+        str(number) for number in range(501) if number != 250
+    ]
+    (failure,) = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    assert failure["reason"].startswith("reviews.csv:252 the parser took longer than 2 s and was stopped")
+
+
+def test_a_pattern_cannot_run_away_with_the_extra(fetcher, output, job, tmp_path):
+    """Even without a process that could be stopped: the time that it takes grows with the text alone."""
+    path = job(["late", RUNAWAY, "aaa"], "[parse]\nworkers = 0\n")
+    text = (tmp_path / "job.toml").read_text()
+    (tmp_path / "job.toml").write_text(text.replace('terms = ["broken"]', 'patterns = ["(a+)+$"]'))
+    ran = fetcher("run", path)
+    assert ran.code == 0, ran.err
+    assert [record["topics"] for record in output(tmp_path / "out").records()] == [["logistics"], [], ["quality"]]
 
 
 def test_what_failed_is_taken_up_again_alone(fetcher, output, job, tmp_path):

@@ -101,8 +101,9 @@ def test_g08_a_relative_folder_is_beside_the_job_wherever_it_is_run_from(fetcher
     assert len(Output(tmp_path / "jobs" / "out").records()) == 6
 
 
-def test_g12_a_pattern_that_never_ends_costs_its_row_alone(fetcher, feed, tmp_path):
-    """It is stopped after parse.timeout, with its worker; the other days come."""
+@pytest.fixture
+def endless(feed):
+    """An API of which the second day has a text that a pattern may never end at."""
     from aiohttp import web
 
     def answer(day: str) -> web.Response:
@@ -110,6 +111,19 @@ def test_g12_a_pattern_that_never_ends_costs_its_row_alone(fetcher, feed, tmp_pa
         return web.json_response({"items": [{"day": day, "text": text}]})
 
     feed.answer = answer
-    ran = fetcher("run", make_job(tmp_path, feed.url, 3, CATASTROPHE), *sets('parse.timeout="2 s"'))
+    return feed
+
+
+def test_g12_a_pattern_that_never_ends_costs_its_row_alone(fetcher, endless, tmp_path):
+    """It is stopped after parse.timeout, with its worker; the other days come. RE2 has no looking ahead."""
+    job = make_job(tmp_path, endless.url, 3, CATASTROPHE.replace("(a+)+$", "(?!b)(a+)+$"))
+    ran = fetcher("run", job, *sets('parse.timeout="2 s"'))
     assert ran.code == 3, ran.err
     assert states(tmp_path / "out") == {RowState.DONE: 2, RowState.QUARANTINED: 1}
+
+
+def test_g12_a_pattern_ends_where_re2_searches(fetcher, endless, tmp_path):
+    """With the extra it costs no row."""
+    ran = fetcher("run", make_job(tmp_path, endless.url, 3, CATASTROPHE))
+    assert ran.code == 0, ran.err
+    assert [record["labels"] for record in Output(tmp_path / "out").records()].count(["a"]) == 2
