@@ -27,6 +27,7 @@ from fetcher.errands import (
     Step,
     came,
     failed,
+    may_repeat,
     unread,
 )
 from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, Quarantined, RowError, Stopped
@@ -43,11 +44,12 @@ from fetcher.polling import STATUS, after
 from fetcher.read.tables import Reading
 from fetcher.selection import RunOptions
 from fetcher.stations import Stations, Surroundings, open_stations
+from fetcher.turns import Turn, Turns
 from fetcher.write.writer import Writer
 
 NONE = Parsed(b"", 0, facts=PageFacts())
+Put = Callable[[Outcome], Awaitable[None]]
 SPARE_CARRIERS = 16
-CHUNKS_UNDER_WAY = 32
 MOST_CARRIERS = 4000
 
 
@@ -231,7 +233,7 @@ async def opened(
     stations = replace(stations, is_offline=options.offline, asks_since=asks_since)
     chunks = chunks_of(rows, around.tally, reading, lambda: CHUNK_ROWS)
     errands = errands_of(chunks, options, job.fetch, around)
-    return carry_all(errands, stations, writer, around), stations.end
+    return carry_all(errands, stations, writer.put, around), stations.end
 
 
 async def at_once() -> None:
@@ -254,36 +256,54 @@ async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end:
         working.result()
 
 
-async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
-    """Feed the carriers until every errand has its outcome with the writer."""
+async def carry_all(errands: AsyncIterator[Errand], stations: Stations, put: Put, around: Surroundings) -> None:
+    """Feed the carriers until every errand has its outcome handed over, in their order where the job wants that."""
     carriers = max(map(carriers_of, (stations.job.fetch, *(asker.job.fetch for asker in stations.askers))))
-    waiting: asyncio.Queue[Errand | None] = asyncio.Queue(carriers)
+    waiting: asyncio.Queue[tuple[Errand, Turn | None] | None] = asyncio.Queue(carriers)
+    is_ordered = stations.job.write.order == "input"
+    turns = Turns(put, goes_on_record=goes_on_record(stations)) if is_ordered else None
+    async with asyncio.TaskGroup() as serving:
+        if turns:
+            serving.create_task(turns.serve())
+        async with asyncio.TaskGroup() as group:
+            for _ in range(carriers):
+                group.create_task(carry_each(waiting, stations, put, around))
+            async for errand in errands:
+                await waiting.put((errand, await turns.take() if turns else None))
+                if around.drain.is_set():
+                    break
+            for _ in range(carriers):
+                await waiting.put(None)
+        if turns:
+            await turns.finish()
 
-    async def carrier() -> None:
-        while errand := await waiting.get():
-            if around.drain.is_set():
-                continue
-            try:
-                await carry_one(errand, stations, writer, around)
-            except (Stopped, CredentialRefused) as error:  # what the other carriers hold is good, and is committed
-                around.stopped_by.append(error)
-                around.stop.set()
-                return
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(carriers):
-            group.create_task(carrier())
-        async for errand in errands:
-            await waiting.put(errand)
-            if around.drain.is_set():
-                break
-        for _ in range(carriers):
-            await waiting.put(None)
+async def carry_each(
+    waiting: asyncio.Queue[tuple[Errand, Turn | None] | None], stations: Stations, put: Put, around: Surroundings
+) -> None:
+    """Be a carrier: take one row after the other to its end, until there is none."""
+    while taken := await waiting.get():
+        (errand, turn), is_over = taken, False
+        try:
+            if not around.drain.is_set():
+                is_over = await carry_one(errand, stations, turn.put if turn else put, around)
+        except (Stopped, CredentialRefused) as error:  # what the other carriers hold is good, and is committed
+            around.stopped_by.append(error)
+            around.stop.set()
+            return
+        finally:
+            if turn:
+                turn.end(is_left=not is_over)
+
+
+def goes_on_record(stations: Stations) -> bool:
+    """Whether something is asked that has to be on record before."""
+    return any(not may_repeat(one.fetch) for one in (stations.job, *(asker.job for asker in stations.askers)))
 
 
 async def label_all(chunks: AsyncIterator[Chunk], labeller: Labeller, writer: Writer, around: Surroundings) -> None:
     """Have workers label chunk after chunk, and hand over what came of each in the order of the rows."""
-    under_way: asyncio.Queue[asyncio.Task[list[Outcome | DoneRows]] | None] = asyncio.Queue(CHUNKS_UNDER_WAY)
+    under_way: asyncio.Queue[asyncio.Task[list[Outcome | DoneRows]] | None] = asyncio.Queue(labeller.under_way)
 
     async def hand_over() -> None:
         while task := await under_way.get():
@@ -305,17 +325,19 @@ def carriers_of(fetch: Fetch) -> int:
     return max(rows, min(2 * fetch.limits.concurrency * rows, MOST_CARRIERS)) + SPARE_CARRIERS
 
 
-async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: Surroundings) -> None:
-    """Carry a row to its outcome, or to the page that it has reached when no further one is to be begun."""
+async def carry_one(errand: Errand, stations: Stations, put: Put, around: Surroundings) -> bool:
+    """Carry a row to its outcome, or to the page that it has reached when no further one is to be begun: False then."""
     outcome = None
     try:
         async with aclosing(carry(stations, errand)) as outcomes:
             async for outcome in outcomes:
-                await writer.put(outcome)
+                await put(outcome)
                 stations.owed.discard(errand.row.key)
                 if around.drain.is_set():
-                    return
+                    return outcome.is_end
     finally:
         stations.owed.discard(errand.row.key)
-    if outcome is None or not outcome.is_end:
+    is_over = outcome is not None and outcome.is_end
+    if not is_over:
         count_left(errand, around.tally, has_moved=outcome is not None)
+    return is_over or not around.drain.is_set()
