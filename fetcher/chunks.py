@@ -66,7 +66,8 @@ class Labeller:
         self._job = job
         self._around = around
         self._labelling = Labelling(steps_of(job.annotate, origins_of(job, around.now()), job.folder), job.write.key)
-        self._repros = Repros(around.layout.state, job.secrets)
+        is_trial = around.witness is not None
+        self._repros = None if is_trial else Repros(around.layout.state, job.secrets)
         self._is_first = True
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
 
@@ -96,7 +97,7 @@ class Labeller:
             sent = [place for place in range(len(chunk.rows)) if place not in failed]
             failed |= {sent[at]: why for at, why in labelled.failed.items()}
             for at, why in labelled.failed.items():
-                if not self._repros.has_room:
+                if not (self._repros and self._repros.has_room):
                     break
                 await self._repros.keep(self._repro_of(chunk.rows[sent[at]], why))
         if not (failed or chunk.errands or labelled.record_keys):

@@ -111,9 +111,9 @@ class Settled:
 class LedgerView:
     """A ledger that is only read, beside a run or without one: `with LedgerView(path) as ledger`.
 
-    All that is read is of one moment, also while a run goes on. Raises `Contradiction` for a file that is damaged or
-    no ledger of this program's version, and at the end `Busy` where a run has begun meanwhile, so that what was read
-    may be torn.
+    All that is read is of one moment, also while a run goes on; any thread may call, one at a time. Raises
+    `Contradiction` for a file that is damaged or no ledger of this program's version, and at the end `Busy` where a run
+    has begun meanwhile, so that what was read may be torn.
     """
 
     def __init__(self, path: Path) -> None:
@@ -126,7 +126,9 @@ class LedgerView:
         with ExitStack() as opened:
             try:
                 address = f"{self._path.absolute().as_uri()}?{mode}"
-                self._reader = opened.enter_context(closing(sqlite3.connect(address, uri=True)))
+                self._reader = opened.enter_context(
+                    closing(sqlite3.connect(address, uri=True, check_same_thread=False))
+                )
                 self._reader.execute("BEGIN")
                 self._check_version(self._reader, least=len(MIGRATIONS))
             except sqlite3.DatabaseError as error:

@@ -85,9 +85,14 @@ SENT_ONCE = ("[fetch]\n", '[fetch]\nmethod = "POST"\n')
 def test_in_the_order_of_the_rows_answers_that_cannot_be_had_again_are_kept(faults_of, load, keep):
     """They wait for those of earlier rows, and a run may end meanwhile."""
     ordered = ('folder = "../data"\n', 'folder = "../data"\norder = "input"\n')
-    (found,) = faults_of(ordered, SENT_ONCE, overrides=[f"fetch.cache.keep={keep}"])
+    (found,) = faults_of(ordered, SENT_ONCE, overrides=[f"fetch.cache.keep='{keep}'"])
     assert "order = 'input' has answers wait for those of earlier rows" in found
-    for free in ("fetch.cache.keep=forever", "fetch.idempotency_key=true", "fetch.on_unknown=retry", "write.order=any"):
-        overrides = [f"fetch.cache.keep={keep}", free]
+    for free in (
+        "fetch.cache.keep='forever'",
+        "fetch.idempotency_key=true",
+        "fetch.on_unknown='retry'",
+        "write.order='any'",
+    ):
+        overrides = [f"fetch.cache.keep='{keep}'", free]
         assert load(ordered, SENT_ONCE, overrides=overrides).fetch.method == "POST"
-    assert load(ordered, overrides=[f"fetch.cache.keep={keep}"]).write.order == "input"
+    assert load(ordered, overrides=[f"fetch.cache.keep='{keep}'"]).write.order == "input"
