@@ -188,6 +188,10 @@ class LedgerView:
         """When the row that was settled last was settled (epoch seconds)."""
         return float(self._reader.execute("SELECT COALESCE(MAX(settled_at), 0.0) FROM rows").fetchone()[0])
 
+    def reached(self, since: float) -> dict[str, int]:
+        """By table, the number behind the last record of the rows that were settled since then (epoch seconds)."""
+        return pieces.reached(self._reader, since)
+
     def halfway(self) -> int:
         """How many rows have pages that came and pages that did not."""
         return int(self._reader.execute("SELECT COUNT(*) FROM rows WHERE position != ''").fetchone()[0])
@@ -272,7 +276,7 @@ class Ledger(LedgerView):
         many = [row for row in rows if isinstance(row, SettledRows)]
         single = [row for row in rows if isinstance(row, Settled)]
         held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at, s.table) for s in segments)
-        freed = ((row.table, *row.superseded, _taking_hold(row.standing)) for row in single if row.superseded)
+        freed = ((row.table, *row.superseded, pieces.taking_hold(row.standing)) for row in single if row.superseded)
         with self._transaction() as writer:
             for alike in many:
                 wholesale.save(writer, alike)
@@ -316,12 +320,6 @@ class Ledger(LedgerView):
         version = self._check_version(self._writer, least=0)
         if steps := "".join(MIGRATIONS[version:]):
             self._writer.executescript(f"BEGIN; {steps} PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;")
-
-
-def _taking_hold(revision: Standing) -> int:
-    """The record that has to be published before an older revision may be left out: the last of the new one, or,
-    where it has none, the last of those before it."""
-    return revision.first_record + revision.records - 1
 
 
 def _columns(row: Settled) -> tuple[object, ...]:

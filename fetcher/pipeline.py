@@ -178,6 +178,8 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
     """
     async with AsyncExitStack() as stack:
         writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
+        if options.reparse and job.write.order == "input":
+            writer.write_anew(around.ledger.reached(options.reparsed_since))
         await stack.enter_async_context(writer)
         reading = Reading(is_file=job.read.has_items)
         rows = rows_of(job, around.ledger, around.now(), reading)

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from functools import partial
 
 import pytest
 from aiohttp import web
 
+from fetcher.committed import published_lines
 from tests.stories.feeds import (
     Feed,
     days,
@@ -18,6 +21,7 @@ from tests.stories.feeds import (
     make_job,
     make_paged_job,
     paged_items,
+    parse_slowly,
     published,
     serving,
     serving_pages,
@@ -180,3 +184,119 @@ def test_lines_that_annotators_ask_about_keep_the_order_of_the_table(fetcher, ou
     found = output(tmp_path / "out").records()
     assert [record["date"] for record in found] == days(COUNT)
     assert all(json.dumps(record["day"]).count(record["date"]) for record in found)
+
+
+def standing(folder) -> list[dict]:
+    """The records that stand, in the order of the files."""
+    return [json.loads(line) for line in published_lines(folder, latest=True)]
+
+
+def size_of(folder) -> int:
+    return sum(path.stat().st_size for path in folder.glob("records-*"))
+
+
+def test_reparse_puts_all_records_in_the_order_of_the_rows(fetcher, tmp_path, feed):
+    """What was written as it came, and what has come behind; once it is in order, nothing is written any more."""
+    job = make_job(tmp_path, feed.url, COUNT)
+    assert fetcher("run", job, *sets(SIDE_BY_SIDE)).code == 0
+    assert standing(tmp_path / "out") != expected(COUNT)
+    feed.taken()
+    for _ in range(2):
+        ran = fetcher("run", job, "--reparse", *sets("write.order='input'"))
+        assert ran.code == 0, ran.err
+        assert standing(tmp_path / "out") == expected(COUNT)
+        assert fetcher("verify", job).code == 0
+    assert "0 records added" in ran.err + ran.out
+    assert feed.taken() == []
+
+
+def test_reparse_writes_anew_from_the_first_gap_on(fetcher, tmp_path):
+    """Records that are in their place stay there."""
+    bad = days(10)[6]
+    with serving(lambda day: failing() if day == bad else published(day)) as feed:
+        job = ordered(tmp_path, feed.url, 10)
+        assert fetcher("run", job).code == 3
+        feed.answer = published
+        assert fetcher("run", job).code == 0
+        ran = fetcher("run", job, "--reparse")
+        assert ran.code == 0, ran.err
+    assert standing(tmp_path / "out") == expected(10)
+    assert "9 records added" in ran.err + ran.out  # the bad day is behind the six before it; three are behind that
+
+
+def test_reparse_puts_pages_in_the_order_of_the_rows(fetcher, tmp_path):
+    """Those that a later run has brought, and those of the rows between."""
+    with serving_pages(3) as feed:
+        feed.answer = lambda day, page: failing() if (day, page) == (days(3)[1], 2) else None
+        job = make_paged_job(tmp_path, feed.url, more=ORDERED, count=5)
+        assert fetcher("run", job).code == 3
+        feed.answer = lambda day, page: None
+        assert fetcher("run", job).code == 0
+        wanted = [item for day in days(5) for item in paged_items(day, 3)]
+        assert standing(tmp_path / "out") != wanted
+        for _ in range(2):
+            ran = fetcher("run", job, "--reparse")
+            assert ran.code == 0, ran.err
+            assert standing(tmp_path / "out") == wanted
+            assert fetcher("verify", job).code == 0
+        assert "0 records added" in ran.err + ran.out
+
+
+def test_a_killed_reparse_goes_on_in_order(fetcher, start, tmp_path, feed):
+    """It knows how far the rows before it reached."""
+    job = make_job(tmp_path, feed.url, COUNT)
+    assert fetcher("run", job, *sets(SIDE_BY_SIDE)).code == 0
+    options = sets("write.order='input'", parse_slowly(job, 0.06))
+    process = start("run", job, "--reparse", *options)
+    until(partial(has_begun_anew, tmp_path / "out" / ".fetcher"), process)
+    process.kill()
+    process.wait()
+    assert standing(tmp_path / "out") != expected(COUNT)
+    ran = fetcher("run", job, "--reparse", *options)
+    assert ran.code == 0, ran.err
+    assert standing(tmp_path / "out") == expected(COUNT)
+    assert fetcher("verify", job).code == 0
+
+
+def has_begun_anew(state) -> bool:
+    """Whether some rows of the next generation are settled, and not all."""
+    try:
+        with closing(sqlite3.connect(f"file:{state}/reparse.sqlite?mode=ro", uri=True)) as reader:
+            return 0 < reader.execute("SELECT COUNT(*) FROM rows WHERE revision > 1").fetchone()[0] < COUNT
+    except sqlite3.OperationalError:
+        return False
+
+
+LABELLED = """\
+name = "labelled"
+read.table = { path = "table.csv" }
+[[annotate]]
+into = "length"
+function = "labels.py:length"
+[write]
+folder = "out"
+order = "input"
+"""
+LABELS = """\
+def length(record):
+    if record["text"] == "BAD":
+        raise ValueError("no length")
+    return len(record["text"])
+"""
+
+
+def test_reparse_puts_lines_that_were_mended_where_the_table_has_them(fetcher, tmp_path):
+    """Also those that go by the chunk."""
+    texts = ["a", "bb", "bad", "c", "dd"]
+    (tmp_path / "table.csv").write_text("text\n" + "".join(f"{text}\n" for text in texts))
+    (tmp_path / "labels.py").write_text(LABELS.replace("BAD", "bad"))
+    job = tmp_path / "job.toml"
+    job.write_text(LABELLED)
+    assert fetcher("run", job).code == 3
+    (tmp_path / "labels.py").write_text(LABELS)
+    assert fetcher("run", job, "--only", "failed", "--as-is").code == 0
+    assert [record["text"] for record in standing(tmp_path / "out")] == ["a", "bb", "c", "dd", "bad"]
+    ran = fetcher("run", job, "--reparse")
+    assert ran.code == 0, ran.err
+    assert [record["text"] for record in standing(tmp_path / "out")] == texts
+    assert "2 records added" in ran.err + ran.out
