@@ -111,9 +111,9 @@ class Settled:
 class LedgerView:
     """A ledger that is only read, beside a run or without one: `with LedgerView(path) as ledger`.
 
-    All that is read is of one moment, also while a run goes on. Raises `Contradiction` for a file that is damaged or
-    no ledger of this program's version, and at the end `Busy` where a run has begun meanwhile, so that what was read
-    may be torn.
+    All that is read is of one moment, also while a run goes on; any thread may call, one at a time. Raises
+    `Contradiction` for a file that is damaged or no ledger of this program's version, and at the end `Busy` where a run
+    has begun meanwhile, so that what was read may be torn.
     """
 
     def __init__(self, path: Path) -> None:
@@ -126,7 +126,9 @@ class LedgerView:
         with ExitStack() as opened:
             try:
                 address = f"{self._path.absolute().as_uri()}?{mode}"
-                self._reader = opened.enter_context(closing(sqlite3.connect(address, uri=True)))
+                self._reader = opened.enter_context(
+                    closing(sqlite3.connect(address, uri=True, check_same_thread=False))
+                )
                 self._reader.execute("BEGIN")
                 self._check_version(self._reader, least=len(MIGRATIONS))
             except sqlite3.DatabaseError as error:
@@ -185,6 +187,10 @@ class LedgerView:
     def newest(self) -> float:
         """When the row that was settled last was settled (epoch seconds)."""
         return float(self._reader.execute("SELECT COALESCE(MAX(settled_at), 0.0) FROM rows").fetchone()[0])
+
+    def reached(self, since: float) -> dict[str, int]:
+        """By table, the number behind the last record of the rows that were settled since then (epoch seconds)."""
+        return pieces.reached(self._reader, since)
 
     def halfway(self) -> int:
         """How many rows have pages that came and pages that did not."""
@@ -270,7 +276,7 @@ class Ledger(LedgerView):
         many = [row for row in rows if isinstance(row, SettledRows)]
         single = [row for row in rows if isinstance(row, Settled)]
         held = ((s.number, s.state, s.packing, s.length, s.records, s.sha256, s.opened_at, s.table) for s in segments)
-        freed = ((row.table, *row.superseded, _taking_hold(row.standing)) for row in single if row.superseded)
+        freed = ((row.table, *row.superseded, pieces.taking_hold(row.standing)) for row in single if row.superseded)
         with self._transaction() as writer:
             for alike in many:
                 wholesale.save(writer, alike)
@@ -314,12 +320,6 @@ class Ledger(LedgerView):
         version = self._check_version(self._writer, least=0)
         if steps := "".join(MIGRATIONS[version:]):
             self._writer.executescript(f"BEGIN; {steps} PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;")
-
-
-def _taking_hold(revision: Standing) -> int:
-    """The record that has to be published before an older revision may be left out: the last of the new one, or,
-    where it has none, the last of those before it."""
-    return revision.first_record + revision.records - 1
 
 
 def _columns(row: Settled) -> tuple[object, ...]:

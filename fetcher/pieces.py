@@ -101,6 +101,15 @@ SELECT (SELECT TOTAL(records) FROM ({parts}) WHERE table_name = :table AND first
 SAVE = "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)"
 SAVE_SIDE = "INSERT OR REPLACE INTO side_rows VALUES (?, ?, ?, ?, ?, ?)"
 SIDES = "SELECT table_name, records, first_record, digest, revision FROM side_rows WHERE row_key = ?"
+REACHED = """
+WITH lately AS (SELECT key FROM rows WHERE settled_at >= ?),
+parts AS (
+    SELECT 'records' AS table_name, key, first_record, records FROM rows WHERE first_record >= 0
+    UNION ALL SELECT table_name, row_key, first_record, records FROM side_rows WHERE first_record >= 0
+    UNION ALL SELECT table_name, row_key, first_record, records FROM pieces
+)
+SELECT table_name, MAX(first_record + records) FROM parts JOIN lately USING (key) WHERE records > 0 GROUP BY table_name
+"""
 OF_PAGE = """
 SELECT revision, page, first_record, records, digest FROM pieces WHERE row_key = ? AND table_name = ? AND page = ?
 """
@@ -170,6 +179,17 @@ def superseded(reader: sqlite3.Connection, table: str, before: int) -> list[tupl
     return reader.execute(query, {"table": table, "before": before}).fetchall()
 
 
+def reached(reader: sqlite3.Connection, since: float) -> dict[str, int]:
+    """By table, the number behind the last record of the rows that were settled since then (epoch seconds)."""
+    return dict(reader.execute(REACHED, (since,)).fetchall())
+
+
+def taking_hold(revision: Standing) -> int:
+    """The record that has to be published before an older revision may be left out: the last of the new one, or,
+    where it has none, the last of those before it."""
+    return revision.first_record + revision.records - 1
+
+
 def vouched(reader: sqlite3.Connection, table: str) -> int:
     """How many records of a table rows stand for, those of older revisions included."""
     return int(reader.execute(VOUCHED.format(parts=parts_of(table)), {"table": table}).fetchone()[0])
@@ -213,13 +233,13 @@ def drop(writer: sqlite3.Connection, part: Part, revision: int) -> None:
 
 
 def complete(writer: sqlite3.Connection, part: Part, revision: int) -> None:
-    """The last page has come: this revision stands, unless it is the one before over again, which then goes on
-    standing. The row's state is the caller's."""
+    """The last page has come: this revision stands, unless it is the one before over again, in the same place, which
+    then goes on standing. The row's state is the caller's."""
     pieces = writer.execute(OF_REVISION, (*part, revision)).fetchall()
     digest = hashlib.sha256(b"".join(piece[1] for piece in pieces)).digest()
     query = f"SELECT digest FROM ({parts_of(part.table)}) WHERE row_key = ? AND table_name = ?"
     (before,) = writer.execute(query, part).fetchone()
-    if before == digest:
+    if before == digest and held(writer, part, revision) == held(writer, part, revision - 1):
         _supersede(writer, part, revision, revision - 1, by_record=-1)
         return
     records = sum(piece[0] for piece in pieces)
@@ -230,6 +250,11 @@ def complete(writer: sqlite3.Connection, part: Part, revision: int) -> None:
         writer.execute(change, (records, IN_PIECES, digest, revision, part.row_key))
     else:
         writer.execute(SAVE_SIDE, (*part, records, IN_PIECES, digest, revision))
+
+
+def held(reader: sqlite3.Connection, part: Part, revision: int) -> set[int]:
+    """Where the records of a revision's pages begin."""
+    return {first for records, _, first in reader.execute(OF_REVISION, (*part, revision)) if records}
 
 
 def _supersede(writer: sqlite3.Connection, part: Part, revision: int, by_revision: int, *, by_record: int) -> None:

@@ -7,16 +7,16 @@ bounds what is in memory. A row's failure ends at its outcome; everything else e
 """
 
 import asyncio
-import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from fetcher.asking import fetched_of, looked_at, repro_of
 from fetcher.chunks import Chunk, Labeller, is_in_chunks
-from fetcher.compose.pages import FIRST, Place, following, following_part, is_capped
+from fetcher.compose.pages import FIRST, Place
 from fetcher.compose.skips import record_of, stated_answer
 from fetcher.enriching import enriched
 from fetcher.errands import (
@@ -27,28 +27,36 @@ from fetcher.errands import (
     Step,
     came,
     failed,
+    may_repeat,
     unread,
 )
-from fetcher.errors import CredentialRefused, FetcherError, Incomplete, NotKept, Parked, Quarantined, RowError, Stopped
+from fetcher.errors import CredentialRefused, FetcherError, NotKept, Parked, Quarantined, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
 from fetcher.incoming import asked_chunks, chunks_of, count_left, errands_of
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import DoneRows, Outcome, PageFacts, Response, Row, RowState
-from fetcher.origins import homes_of
+from fetcher.model import DoneRows, Outcome, Response, Row, RowState
+from fetcher.paging import NONE, check_is_new, going_on, is_in_pages
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after
 from fetcher.read.tables import Reading
 from fetcher.selection import RunOptions
 from fetcher.stations import Stations, Surroundings, open_stations
+from fetcher.turns import Turn, Turns
 from fetcher.write.writer import Writer
 
-NONE = Parsed(b"", 0, facts=PageFacts())
+Put = Callable[[Outcome], Awaitable[None]]
 SPARE_CARRIERS = 16
-CHUNKS_UNDER_WAY = 32
 MOST_CARRIERS = 4000
+
+
+class Sink(NamedTuple):
+    """Where outcomes go: `put` keeps them until its next commit, `put_now` returns once they are committed."""
+
+    put: Callable[[Outcome | DoneRows], Awaitable[None]]
+    put_now: Callable[[Outcome], Awaitable[None]]
 
 
 async def carry(stations: Stations, errand: Errand) -> AsyncGenerator[Outcome, None]:
@@ -123,11 +131,6 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
     return Step(place, next_place, parsed, fetched.attempts + attempts)
 
 
-def is_in_pages(job: LoadedJob) -> bool:
-    """Whether a row's answer comes in pages. Parts of a window are none: two may hold what lies on their border."""
-    return job.fetch.pages is not None and job.fetch.pages.kind != "split"
-
-
 async def unasked(stations: Stations, errand: Errand) -> Step | None:
     """What a row brings that is not asked about; None for every other row. Raises a `RowError`."""
     answer = stated_answer(stations.job.fetch, errand.row) if stations.job.asks else record_of(errand.row)
@@ -167,30 +170,6 @@ async def read_on(stations: Stations, answer: Answer) -> Parsed:
     return parsed
 
 
-def going_on(job: LoadedJob, row: Row, place: Place, came: tuple[Fetched, Parsed]) -> tuple[Parsed, Place | None]:
-    """What counts of the records that came, and where the row goes on: None where this was all of it.
-
-    A part of a window that holds too much brings none; they come with its halves.
-    """
-    (fetched, parsed), pages = came, job.fetch.pages
-    if pages is None or parsed.facts is None:
-        return parsed, None
-    if pages.kind != "split":
-        homes = homes_of(job.fetch.base_url, job.fetch.allowed_hosts)
-        return parsed, following(pages, place, parsed.facts, fetched.response, homes=homes)
-    is_too_many = fetched.meaning is Meaning.TOO_MANY or is_capped(pages, parsed.facts)
-    counted = NONE if is_too_many else parsed
-    return counted, following_part(pages, place, row.values, None if is_too_many else parsed.facts)
-
-
-def check_is_new(parsed: Parsed, place: Place, seen: set[bytes]) -> None:
-    """Raise `Incomplete` where a page brings what an earlier one of this pass has brought: it would never end."""
-    digest = hashlib.blake2b(parsed.lines, digest_size=8).digest()
-    if parsed.records and digest in seen:
-        raise Incomplete(f"page {place.number:,} brings the same records as an earlier one; is fetch.pages right?")
-    seen.add(digest)
-
-
 async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings) -> None:
     """Carry every row that is not settled yet to its outcome; ends early, all committed, when it is told to.
 
@@ -199,8 +178,13 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
     """
     async with AsyncExitStack() as stack:
         writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
+        if options.reparse and job.write.order == "input":
+            writer.write_anew(around.ledger.reached(options.reparsed_since))
         await stack.enter_async_context(writer)
-        work, end = await opened(job, options, (around, writer), stack)
+        reading = Reading(is_file=job.read.has_items)
+        rows = rows_of(job, around.ledger, around.now(), reading)
+        sink = Sink(writer.put, writer.put_now)
+        work, end = await opened(job, options, (around, rows, reading, sink), stack)
         problem: BaseExceptionGroup[FetcherError] | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.serve())
@@ -215,23 +199,37 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
             raise around.stopped_by[0]
 
 
+async def rehearse(job: LoadedJob, rows: Iterator[Row], around: Surroundings, sink: Sink) -> None:
+    """Carry rows to their outcomes as a run does that knows of no earlier one, and hand them to a sink.
+
+    Raises as `run_pipeline` does; the sink has what came before.
+    """
+    async with AsyncExitStack() as stack:
+        reading = Reading(is_file=job.read.has_items)
+        work, end = await opened(job, RunOptions(), (around, rows, reading, sink), stack)
+        await until_set(around.stop, work, end)
+    if around.stopped_by:
+        raise around.stopped_by[0]
+
+
 async def opened(
-    job: LoadedJob, options: RunOptions, run: tuple[Surroundings, Writer], stack: AsyncExitStack
+    job: LoadedJob,
+    options: RunOptions,
+    run: tuple[Surroundings, Iterator[Row], Reading, Sink],
+    stack: AsyncExitStack,
 ) -> tuple[Coroutine[None, None, None], Callable[[], Awaitable[None]]]:
     """What is to be done for all rows, and what before it is dropped; open until the stack closes."""
-    around, writer = run
-    reading = Reading(is_file=job.read.has_items)
-    rows = rows_of(job, around.ledger, around.now(), reading)
+    around, rows, reading, sink = run
     if is_in_chunks(job):
         labeller = await stack.enter_async_context(Labeller(job, around))
         chunks = chunks_of(rows, around.tally, reading, lambda: labeller.rows)
-        return label_all(asked_chunks(chunks, options, job.fetch, around), labeller, writer, around), at_once
-    stations = await open_stations(job, around, writer.put_now, stack)
+        return label_all(asked_chunks(chunks, options, job.fetch, around), labeller, sink, around), at_once
+    stations = await open_stations(job, around, sink.put_now, stack)
     asks_since = around.now() if options.refresh else stations.asks_since
     stations = replace(stations, is_offline=options.offline, asks_since=asks_since)
     chunks = chunks_of(rows, around.tally, reading, lambda: CHUNK_ROWS)
     errands = errands_of(chunks, options, job.fetch, around)
-    return carry_all(errands, stations, writer, around), stations.end
+    return carry_all(errands, stations, sink.put, around), stations.end
 
 
 async def at_once() -> None:
@@ -254,41 +252,59 @@ async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None], end:
         working.result()
 
 
-async def carry_all(errands: AsyncIterator[Errand], stations: Stations, writer: Writer, around: Surroundings) -> None:
-    """Feed the carriers until every errand has its outcome with the writer."""
+async def carry_all(errands: AsyncIterator[Errand], stations: Stations, put: Put, around: Surroundings) -> None:
+    """Feed the carriers until every errand has its outcome handed over, in their order where the job wants that."""
     carriers = max(map(carriers_of, (stations.job.fetch, *(asker.job.fetch for asker in stations.askers))))
-    waiting: asyncio.Queue[Errand | None] = asyncio.Queue(carriers)
-
-    async def carrier() -> None:
-        while errand := await waiting.get():
-            if around.drain.is_set():
-                continue
-            try:
-                await carry_one(errand, stations, writer, around)
-            except (Stopped, CredentialRefused) as error:  # what the other carriers hold is good, and is committed
-                around.stopped_by.append(error)
-                around.stop.set()
-                return
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(carriers):
-            group.create_task(carrier())
-        async for errand in errands:
-            await waiting.put(errand)
-            if around.drain.is_set():
-                break
-        for _ in range(carriers):
-            await waiting.put(None)
+    waiting: asyncio.Queue[tuple[Errand, Turn | None] | None] = asyncio.Queue(carriers)
+    is_ordered = stations.job.write.order == "input"
+    turns = Turns(put, goes_on_record=goes_on_record(stations)) if is_ordered else None
+    async with asyncio.TaskGroup() as serving:
+        if turns:
+            serving.create_task(turns.serve())
+        async with asyncio.TaskGroup() as group:
+            for _ in range(carriers):
+                group.create_task(carry_each(waiting, stations, put, around))
+            async for errand in errands:
+                await waiting.put((errand, await turns.take() if turns else None))
+                if around.drain.is_set():
+                    break
+            for _ in range(carriers):
+                await waiting.put(None)
+        if turns:
+            await turns.finish()
 
 
-async def label_all(chunks: AsyncIterator[Chunk], labeller: Labeller, writer: Writer, around: Surroundings) -> None:
+async def carry_each(
+    waiting: asyncio.Queue[tuple[Errand, Turn | None] | None], stations: Stations, put: Put, around: Surroundings
+) -> None:
+    """Be a carrier: take one row after the other to its end, until there is none."""
+    while taken := await waiting.get():
+        (errand, turn), is_over = taken, False
+        try:
+            if not around.drain.is_set():
+                is_over = await carry_one(errand, stations, turn.put if turn else put, around)
+        except (Stopped, CredentialRefused) as error:  # what the other carriers hold is good, and is committed
+            around.stopped_by.append(error)
+            around.stop.set()
+            return
+        finally:
+            if turn:
+                turn.end(is_left=not is_over)
+
+
+def goes_on_record(stations: Stations) -> bool:
+    """Whether something is asked that has to be on record before."""
+    return any(not may_repeat(one.fetch) for one in (stations.job, *(asker.job for asker in stations.askers)))
+
+
+async def label_all(chunks: AsyncIterator[Chunk], labeller: Labeller, sink: Sink, around: Surroundings) -> None:
     """Have workers label chunk after chunk, and hand over what came of each in the order of the rows."""
-    under_way: asyncio.Queue[asyncio.Task[list[Outcome | DoneRows]] | None] = asyncio.Queue(CHUNKS_UNDER_WAY)
+    under_way: asyncio.Queue[asyncio.Task[list[Outcome | DoneRows]] | None] = asyncio.Queue(labeller.under_way)
 
     async def hand_over() -> None:
         while task := await under_way.get():
             for outcome in await task:
-                await writer.put(outcome)
+                await sink.put(outcome)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hand_over())
@@ -305,17 +321,19 @@ def carriers_of(fetch: Fetch) -> int:
     return max(rows, min(2 * fetch.limits.concurrency * rows, MOST_CARRIERS)) + SPARE_CARRIERS
 
 
-async def carry_one(errand: Errand, stations: Stations, writer: Writer, around: Surroundings) -> None:
-    """Carry a row to its outcome, or to the page that it has reached when no further one is to be begun."""
+async def carry_one(errand: Errand, stations: Stations, put: Put, around: Surroundings) -> bool:
+    """Carry a row to its outcome, or to the page that it has reached when no further one is to be begun: False then."""
     outcome = None
     try:
         async with aclosing(carry(stations, errand)) as outcomes:
             async for outcome in outcomes:
-                await writer.put(outcome)
+                await put(outcome)
                 stations.owed.discard(errand.row.key)
                 if around.drain.is_set():
-                    return
+                    return outcome.is_end
     finally:
         stations.owed.discard(errand.row.key)
-    if outcome is None or not outcome.is_end:
+    is_over = outcome is not None and outcome.is_end
+    if not is_over:
         count_left(errand, around.tally, has_moved=outcome is not None)
+    return is_over or not around.drain.is_set()

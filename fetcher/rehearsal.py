@@ -7,8 +7,8 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,14 +67,20 @@ async def rehearsal(job: LoadedJob, layout: Layout, user_state: Path | None) -> 
     """The job's stations, its cache in `layout`; without a `user_state`, no other run is known of."""
     exchanges: list[Exchange] = []
     witness: Witness = lambda request, response, rule: exchanges.append(Exchange(request, response, rule))  # noqa: E731
+    with surroundings(layout, user_state, witness) as around:
+        async with AsyncExitStack() as stack:
+            yield Rehearsal(await open_stations(job, around, forgotten, stack), exchanges)
+
+
+@contextmanager
+def surroundings(layout: Layout, user_state: Path | None, witness: Witness) -> Iterator[Surroundings]:
+    """What is round a run that is none: a ledger that is gone at the end, in which no row was ever settled."""
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
-        around = Surroundings(
+        yield Surroundings(
             *(layout, ledger, Tally(), time.time, random.Random(), asyncio.Event(), asyncio.Event()),
             user_state=user_state,
             witness=witness,
         )
-        async with AsyncExitStack() as stack:
-            yield Rehearsal(await open_stations(job, around, forgotten, stack), exchanges)
 
 
 async def forgotten(_: Outcome) -> None:

@@ -3,10 +3,14 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fetcher.shell import JOB, SET, loaded, told_errors, without_secrets
+
+if TYPE_CHECKING:
+    from fetcher.job.load import LoadedJob
 
 
 @click.command()
@@ -33,7 +37,8 @@ def check(job: Path, overrides: tuple[str, ...]) -> None:
 @SET
 @click.option("--rows", default=3, show_default=True, type=click.IntRange(1, 100), help="So many rows, from the first.")
 @click.option("--pages", default=1, show_default=True, type=click.IntRange(1, 100), help="So many pages of each row.")
-def preview(job: Path, overrides: tuple[str, ...], rows: int, pages: int) -> None:
+@click.option("--sample", type=click.IntRange(1), help="Count what becomes of so many rows, all pages.")
+def preview(job: Path, overrides: tuple[str, ...], *, rows: int, pages: int, sample: int | None) -> None:
     """Fetch the first rows of JOB and show their records.
 
     Writes nothing but the cache of answers, so a run does not ask for them again. Keeps to the limits of JOB.
@@ -47,8 +52,21 @@ def preview(job: Path, overrides: tuple[str, ...], rows: int, pages: int) -> Non
             "try --set fetch.cache.keep=forever"
         )
     with told_errors(), without_secrets(loaded_job.secrets):
+        if sample:
+            sys.exit(show_sample(loaded_job, sample))
         for text in preview_lines(loaded_job, Look(rows, pages), os.environ):
             click.echo(text)
+
+
+def show_sample(job: "LoadedJob", rows: int) -> int:
+    """Try so many rows and print what became of them; returns the exit code."""
+    from fetcher.sample import sample, sample_lines
+
+    found = sample(job, rows, os.environ)
+    click.echo("\n".join(sample_lines(job, found)))
+    if found.signal:
+        return 128 + found.signal
+    return found.stopped.exit_code if found.stopped else 0
 
 
 @click.command()

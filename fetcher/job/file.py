@@ -11,8 +11,15 @@ from fetcher.job.read import Read
 from fetcher.job.section import Section
 from fetcher.job.sections import Fetch
 from fetcher.job.write import Write
+from fetcher.model import IDEMPOTENT
 
 READ_AGAIN = "lies where read.files looks: each run would find what the last one has written"
+
+
+def would_be_lost(fetch: Fetch) -> bool:
+    """Whether an answer that waits when a run ends is neither kept nor may be asked for again."""
+    may_repeat = fetch.method in IDEMPOTENT or fetch.idempotency_key or fetch.on_unknown == "retry"
+    return not may_repeat and fetch.cache.keep in ("none", "http")
 
 
 class Job(Section):
@@ -59,4 +66,16 @@ class Job(Section):
         fetch = info.data.get("fetch")
         if fetch and fetch.pages and fetch.pages.resume == "start" and not write.key:
             raise ValueError("fetch.pages.resume = 'start' asks again for what is there; key = ['id'] would tell it")
+        return write
+
+    @field_validator("write")
+    @classmethod
+    def _check_order(cls, write: Write, info: ValidationInfo) -> Write:
+        asking = [info.data.get("fetch"), *(section.asks for section in info.data.get("annotate", ()))]
+        if write.order == "input" and any(fetch and would_be_lost(fetch) for fetch in asking):
+            raise ValueError(
+                "order = 'input' has answers wait for those of earlier rows, and one that is not kept and must not be "
+                "asked for twice would be lost where the run ends meanwhile: expected cache.keep = 'forever', or an "
+                "idempotency_key"
+            )
         return write

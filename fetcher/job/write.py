@@ -72,6 +72,11 @@ class Write(Section):
     compress: Literal["none", "gzip", "zstd"] = Field(
         default="none", description="How records files are packed: 'none', 'gzip' or 'zstd'."
     )
+    order: Literal["any", "input"] = Field(
+        default="any",
+        description="Order of the records: 'any', as answers come, or 'input', that of the rows: a record waits for "
+        "those of earlier rows.",
+    )
     key: tuple[str, ...] = Field(
         default=(),
         description="Names of the fields that tell records apart, such as ['id']; a repeat is dropped and counted.",

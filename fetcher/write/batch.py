@@ -18,10 +18,13 @@ class Batch:
     """Outcomes of one batch. `next_records` are the numbers, by table, of the record that is to be written next.
 
     `rows` are what the ledger is to be told, `lines` and `records` what each table gets, `repeats` what it does not.
+    `least_records` are given where records are to be in the order of the outcomes: by table, the first number that is
+    behind all records of the rows so far; it goes on from batch to batch.
     """
 
     ledger: LedgerView
     next_records: dict[str, int]
+    least_records: dict[str, int] | None = None
     rows: list[Settled | SettledRows] = field(default_factory=list)
     lines: dict[str, list[bytes]] = field(default_factory=dict)
     records: Counter[str] = field(default_factory=Counter)
@@ -55,8 +58,11 @@ class Batch:
             self._dropped.add(Holder(outcome.row_key, revision_of(outcome), table))
         is_known = outcome.page and outcome.before
         pieces = self.ledger.pieces(outcome.row_key, outcome.page, table) if is_known else ()
-        known = Known(self.next_records[table], pieces, self._holders(keys_of(outcome)), table)
+        least = self.least_records.get(table, 0) if self.least_records else 0
+        known = Known(self.next_records[table], pieces, self._holders(keys_of(outcome)), table, least)
         row, fresh = settled(outcome, known, now)
+        if self.least_records is not None and outcome.is_news:
+            self.least_records[table] = max(least, last_of(row))
         self.rows.append(row)
         self.lines.setdefault(table, []).append(fresh.lines)
         self.next_records[table] += fresh.records
@@ -74,3 +80,9 @@ class Batch:
             for key, held in self.ledger.holders(keys[at : at + KEYS_A_LOOK]).items():
                 holders[key] = [*holders.get(key, ()), *(holder for holder in held if holder not in self._dropped)]
         return holders
+
+
+def last_of(row: Settled) -> int:
+    """The number behind the last record that stands for a row, or for its page; 0 where it has none."""
+    held = row.piece or row.standing
+    return held.first_record + held.records if held.records else 0

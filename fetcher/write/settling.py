@@ -21,12 +21,13 @@ KEY_BYTES = 16
 @dataclass(frozen=True, slots=True)
 class Known:
     """What there is already in `table`: the number of the next record, what is known of this page, who holds which
-    record keys."""
+    record keys. Records with a number below `least_record` are written anew, to be behind those of earlier rows."""
 
     next_record: int
     pieces: Sequence[Piece] = ()
     holders: Mapping[bytes, Sequence[Holder]] = field(default_factory=dict)
     table: str = MAIN
+    least_record: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ def settled(outcome: Outcome, known: Known, now: float) -> tuple[Settled, Fresh]
     fresh = unique(outcome, revision, known.holders)
     # Of what is kept: what another row held may be this one's now.
     digest = hashlib.sha256(lasting(fresh.lines)).digest()
-    if not outcome.is_news or (before and before.digest == digest):
+    is_in_place = before is not None and (not before.records or before.first_record >= known.least_record)
+    if not outcome.is_news or (before and before.digest == digest and is_in_place):
         standing, fresh = before or Standing(outcome.state), Fresh()
     else:
         answers = before.answers if before else 0
@@ -67,7 +69,8 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
     # Of what is kept, not of what came: a page whose repeats were left out is not the same once they are none.
     digest = hashlib.sha256(lasting(fresh.lines)).digest()
     before_it = (piece for piece in known.pieces if piece.revision == revision - 1 and piece.records)
-    same = next((piece for piece in before_it if piece.digest == digest), None)
+    is_same = lambda piece: piece.digest == digest and piece.first_record >= known.least_record  # noqa: E731
+    same = next(filter(is_same, before_it), None)
     if same:
         piece, fresh = same._replace(revision=revision), replace(fresh, lines=b"", records=0)
     else:

@@ -53,6 +53,7 @@ class Writer:
         self._ledger = ledger
         self._tally = tally
         self._now = now
+        self._least_records: dict[str, int] | None = None
         self._queue: asyncio.Queue[_Put | None] = asyncio.Queue(WAITING_OUTCOMES)
         self._series: dict[str, Series] = {}
 
@@ -74,6 +75,11 @@ class Writer:
     ) -> None:
         for series in self._series.values():
             await series.close()
+
+    def write_anew(self, least_records: dict[str, int]) -> None:
+        """From the first outcome on, write records again that are not where the order of the outcomes has them, and
+        behind `least_records` (by table)."""
+        self._least_records = least_records
 
     async def put(self, outcome: Outcome | DoneRows) -> None:
         """Hand over an outcome, or those of many rows; waits while the disk is behind. It is settled after the next
@@ -125,7 +131,8 @@ class Writer:
 
     async def _commit(self, outcomes: Sequence[Outcome | DoneRows], is_last: bool) -> None:
         now = self._now()
-        batch = Batch(self._ledger, {table: series.next_record for table, series in self._series.items()})
+        next_records = {table: series.next_record for table, series in self._series.items()}
+        batch = Batch(self._ledger, next_records, self._least_records)
         count = size = 0
         for outcome in outcomes:
             batch.settle(outcome, self._layout.tables, now)

@@ -76,6 +76,24 @@ def write_reviews(path: Path, rows: int) -> None:
             writer.writerow([number, f"P{chance.randint(1, 5000):05}", chance.randint(1, 5), text])
 
 
+def write_job(folder: Path, rows: int) -> Path:
+    """A job that labels a table of so many reviews beside it."""
+    table = folder / "reviews.csv"
+    write_reviews(table, rows)
+    rules = [
+        f'  {{ label = "{label}", terms = {json.dumps(words)}, patterns = ["{PATTERNS[label]}"] }},'
+        for label, words in BY_LABEL.items()
+    ]
+    job = folder / "job.toml"
+    job.write_text(JOB.format(table=table, out="out", rules="\n".join(rules)))
+    return job
+
+
+def run_of(job: Path, folder: Path | str) -> list[str]:
+    """The program that runs a job into a folder."""
+    return [sys.executable, "-m", "fetcher", "run", str(job), "--set", f"write.folder='{folder}'"]
+
+
 def by_alternation(texts: Sequence[str]) -> Labels:
     """One compiled expression over the text in lower case."""
     return [labels_by_alternation(text) for text in texts]
@@ -139,19 +157,12 @@ def measure_csv(rows: int, rounds: int) -> None:
     """From a CSV file to JSON lines, each way a program of its own, its start included."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        table = folder / "reviews.csv"
-        write_reviews(table, rows)
-        rules = [
-            f'  {{ label = "{label}", terms = {json.dumps(words)}, patterns = ["{PATTERNS[label]}"] }},'
-            for label, words in BY_LABEL.items()
-        ]
-        job = folder / "job.toml"
-        job.write_text(JOB.format(table=table, out="out", rules="\n".join(rules)))
+        job, table = write_job(folder, rows), folder / "reviews.csv"
         own = [sys.executable, __file__]
         ways = {
             "iterrows": [*own, "iterrows", str(table), str(folder / "iterrows.jsonl")],
             "DictReader, alternation, dumps": [*own, "bare", str(table), str(folder / "bare.jsonl")],
-            "fetcher run": [sys.executable, "-m", "fetcher", "run", str(job), "--set", "write.folder='{}'"],
+            "fetcher run": run_of(job, "{}"),
         }
         took: dict[str, list[float]] = {name: [] for name in ways}
         peaks = dict.fromkeys(ways, 0)

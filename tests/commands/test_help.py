@@ -59,10 +59,11 @@ Usage: fetcher preview [OPTIONS] JOB
   of JOB.
 
 Options:
-  --set KEY=VALUE        Override a key; the value is TOML.
-  --rows INTEGER RANGE   So many rows, from the first.  [default: 3; 1<=x<=100]
-  --pages INTEGER RANGE  So many pages of each row.  [default: 1; 1<=x<=100]
-  -h, --help             Show this message and exit.
+  --set KEY=VALUE         Override a key; the value is TOML.
+  --rows INTEGER RANGE    So many rows, from the first.  [default: 3; 1<=x<=100]
+  --pages INTEGER RANGE   So many pages of each row.  [default: 1; 1<=x<=100]
+  --sample INTEGER RANGE  Count what becomes of so many rows, all pages.  [x>=1]
+  -h, --help              Show this message and exit.
 """,
     "test": """\
 Usage: fetcher test [OPTIONS] JOB

@@ -76,3 +76,23 @@ def test_a_table_is_part_of_what_is_parsed_and_not_of_what_is_asked(load):
     assert len({fetch_fingerprint(job) for job in (plain, with_table, other)}) == 1
     assert len({parse_fingerprint(job) for job in (plain, with_table, other)}) == 3
     assert parse_fingerprint(plain) == "5a7573e3c7112e4a2191dc7580adf53089f450702b7d83616ba9c706b55e728b"
+
+
+SENT_ONCE = ("[fetch]\n", '[fetch]\nmethod = "POST"\n')
+
+
+@pytest.mark.parametrize("keep", ["none", "http"])
+def test_in_the_order_of_the_rows_answers_that_cannot_be_had_again_are_kept(faults_of, load, keep):
+    """They wait for those of earlier rows, and a run may end meanwhile."""
+    ordered = ('folder = "../data"\n', 'folder = "../data"\norder = "input"\n')
+    (found,) = faults_of(ordered, SENT_ONCE, overrides=[f"fetch.cache.keep='{keep}'"])
+    assert "order = 'input' has answers wait for those of earlier rows" in found
+    for free in (
+        "fetch.cache.keep='forever'",
+        "fetch.idempotency_key=true",
+        "fetch.on_unknown='retry'",
+        "write.order='any'",
+    ):
+        overrides = [f"fetch.cache.keep='{keep}'", free]
+        assert load(ordered, SENT_ONCE, overrides=overrides).fetch.method == "POST"
+    assert load(ordered, overrides=[f"fetch.cache.keep='{keep}'"]).write.order == "input"

@@ -38,8 +38,8 @@ class Shelf:
     standings: dict[str, Standing] = field(default_factory=dict)
     superseded: list[tuple[int, int]] = field(default_factory=list)
 
-    def settle(self, key: str, outcome: Outcome, attempts: int = 1) -> tuple[Settled, bytes]:
-        """One more outcome of a row, after all that it has been through."""
+    def settle(self, key: str, outcome: Outcome, attempts: int = 1, least: int = 0) -> tuple[Settled, bytes]:
+        """One more outcome of a row, after all that it has been through; its records may begin at number `least`."""
         told = Outcome(
             key,
             outcome.state,
@@ -52,7 +52,7 @@ class Shelf:
             outcome.first_day,
             outcome.last_day,
         )
-        row, fresh = settled(told, Known(len(self.lines)), 1000.0 + len(self.lines))
+        row, fresh = settled(told, Known(len(self.lines), least_record=least), 1000.0 + len(self.lines))
         lines = fresh.lines
         self.lines += lines.splitlines(keepends=True)
         self.standings[key] = row.standing
@@ -111,6 +111,26 @@ def test_only_an_answer_that_differs_is_written(story):
             assert (row.standing.records, row.standing.digest) == (outcome.records, hashlib.sha256(lines).digest())
             assert row.standing.first_record == number
         newest[key] = outcome.lines
+
+
+@given(STORY, st.permutations(KEYS))
+def test_records_that_are_not_behind_those_of_earlier_rows_are_written_anew(story, order):
+    """Gone over in some order, all that stands is in that order; and a second time over nothing is written."""
+    shelf = Shelf()
+    for key, outcome, _ in story:
+        shelf.settle(key, outcome)
+    held = {key: shelf.held(key) for key in shelf.standings}
+    for turn in range(2):
+        least, lines_before = 0, len(shelf.lines)
+        for key in (key for key in order if shelf.standings.get(key, Standing(RowState.WAITING)).digest):
+            state = RowState.DONE if held[key] else RowState.EMPTY
+            outcome = Outcome(key, state, lines=held[key], records=held[key].count(b"\n"))
+            row, _ = shelf.settle(key, outcome, least=least)
+            assert shelf.held(key) == held[key]
+            if row.standing.records:
+                assert row.standing.first_record >= least
+                least = row.standing.first_record + row.standing.records
+        assert not turn or len(shelf.lines) == lines_before
 
 
 @given(STORY)
