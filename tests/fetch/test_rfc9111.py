@@ -685,6 +685,12 @@ INVALIDATING = [
     ),
     Rule(
         "4.4",
+        "MUST",
+        "drop what is kept of the target, though the URL that the answer names cannot be read",
+        [asked(FRESH), asked(Say({"Location": "http://["}), method="POST"), asked(AGAIN)],
+    ),
+    Rule(
+        "4.4",
         "may",
         "keep it where the method is safe",
         [asked(FRESH), asked(Say(body="done"), method="OPTIONS"), kept()],
