@@ -595,22 +595,6 @@ def test_the_next_run_knows_what_the_server_said(words, until):
             assert found == pytest.approx(until, abs=1e-3)
 
 
-def test_a_shorter_wait_that_another_run_was_asked_for_cuts_none_short():
-    """Each knows only of its own, and both write."""
-    with machine() as world:
-
-        async def story():
-            async with world.realm(Limits()) as other:
-                async with world.realm(Limits()) as first:
-                    first.cool_down(1100.0)
-                other.cool_down(1050.0)
-            world.boot = 2
-            async with world.realm(Limits()) as third:
-                return third.pace.told_until()
-
-        assert run_virtual(story(), world.clock) == pytest.approx(1100.0, abs=1e-3)
-
-
 def test_a_wait_that_cannot_be_kept_is_told_when_the_realm_closes():
     """The disk is never passed over; of waits that are kept nothing is held on to."""
     with machine() as world:
