@@ -18,7 +18,7 @@ from fetcher.fetch.invalidating import changed_targets
 from fetcher.fetch.ranges import cut_out
 from fetcher.fetch.sources import KEPT, Ask, Fetched, Judge, Source, Wanted
 from fetcher.fetch.stored import Stored
-from fetcher.fetch.storing import may_store, may_update, storable
+from fetcher.fetch.storing import does_for_get, may_store, may_update, storable
 from fetcher.fetch.validating import (
     conditional,
     confirmed,
@@ -278,6 +278,8 @@ class HttpCache:
         fetched = await ask(wanted.request, NOTHING)
         for target in changed_targets(wanted.request, fetched.response):
             await self._cache.forget(target)
+        if does_for_get(wanted.request, fetched.response):
+            await self._received(replace(wanted, request=replace(wanted.request, method="GET", body=b"")), fetched)
         return fetched
 
     def _stored(self, request: Request, fetched: Fetched) -> Stored:

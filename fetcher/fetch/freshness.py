@@ -26,6 +26,8 @@ def use_of(request: Request, stored: Stored, now: float, may_guess: bool = False
     if "no-cache" in asked or "no-cache" in said or "no-store" in asked:
         return Use.CONFIRMED
     age, lifetime = age_s(stored.response, stored.asked_at, now), lifetime_s(stored.response, may_guess)
+    if "immutable" in said and age < lifetime:  # a younger one would say the same (RFC 8246 section 2)
+        asked = {name: arguments for name, arguments in asked.items() if name != "max-age"}
     if not is_young_enough(asked, age, lifetime):
         return Use.CONFIRMED
     if age < lifetime:

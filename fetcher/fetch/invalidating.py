@@ -16,10 +16,21 @@ def changed_targets(request: Request, response: Response) -> list[str]:
     """
     if request.method in SAFE or not 200 <= response.status < 400:
         return []
-    named = [response.header("Location"), response.header("Content-Location")]
-    urls = [request.url, *(urljoin(request.url, name) for name in named if name)]
+    said = [response.header("Location"), response.header("Content-Location")]
+    named = [url for reference in said if reference and (url := named_url(request.url, reference))]
     origin = origin_of(request.url)
-    return list(dict.fromkeys(target_of(Request("GET", url)) for url in urls if origin_of(url) == origin))
+    urls = [request.url, *(url for url in named if origin_of(url) == origin)]
+    return list(dict.fromkeys(target_of(Request("GET", url)) for url in urls))
+
+
+def named_url(url: str, reference: str) -> str | None:
+    """The URL that an answer from `url` names, without its fragment; None where it cannot be read."""
+    try:
+        named = urljoin(url, reference).partition("#")[0]
+        urlsplit(named)
+    except ValueError:
+        return None
+    return named
 
 
 def origin_of(url: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fetcher.fetch.expectations import Meaning
@@ -47,8 +47,8 @@ class Wanted:
     source: Source = Source.KEPT_FIRST
     since: float = float("-inf")
     row_key: str = ""
-    _key: str = ""
-    _target: str = ""
+    _key: str = field(default="", init=False)
+    _target: str = field(default="", init=False)
 
     @property
     def key(self) -> str:

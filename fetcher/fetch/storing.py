@@ -2,8 +2,9 @@
 
 from http import HTTPStatus
 
-from fetcher.fetch.ages import HEURISTIC
+from fetcher.fetch.ages import HEURISTIC, NEVER, lifetime_s
 from fetcher.fetch.directives import Directives, directives, lines_of, members, names_of, request_directives
+from fetcher.fetch.invalidating import named_url
 from fetcher.fetch.ranges import part_of
 from fetcher.model import Request, Response
 
@@ -36,6 +37,19 @@ def may_store(request: Request, response: Response) -> bool:
         and not is_forbidden(response.status, said)
         and is_whole_or_part(request, response)
         and is_worth_keeping(response, said)
+    )
+
+
+def does_for_get(request: Request, response: Response) -> bool:
+    """Whether what a POST got is what a GET of the same URL would get: the answer says so, and for how long it is
+    fresh (RFC 9110 sections 8.7 and 9.3.3)."""
+    places = lines_of(response.headers, "content-location")
+    return (
+        request.method == "POST"
+        and response.status == 200
+        and len(places) == 1
+        and named_url(request.url, places[0].strip(" \t")) == request.url.partition("#")[0]
+        and lifetime_s(response, may_guess=False) != NEVER
     )
 
 

@@ -24,7 +24,8 @@ from fetcher.model import Request, Response
 
 PATHS = st.sampled_from(["/a", "/b"])
 FOO = st.sampled_from(["", "1", "2"])
-FLAGS = [frozenset(flags.split()) for flags in ("", "must-revalidate", "", "no-cache", "x must-revalidate", "no-store")]
+SAID = ("", "must-revalidate", "", "no-cache", "x must-revalidate", "no-store", "immutable")
+FLAGS = [frozenset(flags.split()) for flags in SAID]
 MEMORY = Path("/dev/shm")  # where nothing has to wait for a disk
 NEVER = float("-inf")
 OFTEN_NOTHING = st.sampled_from([None, None, 10])
@@ -109,7 +110,9 @@ class Telling:
         if asked.min_fresh is not None and lifetime - age < asked.min_fresh:
             return False
         is_stale_welcome = asked.max_stale is not None and age - lifetime <= asked.max_stale
-        if asked.max_age is not None and age > asked.max_age and not (age >= lifetime and is_stale_welcome):
+        does_at_any_age = age < lifetime and "immutable" in said.flags
+        does_at_any_age |= age >= lifetime and is_stale_welcome
+        if asked.max_age is not None and age > asked.max_age and not does_at_any_age:
             return False
         if age < lifetime:
             return True
@@ -147,11 +150,13 @@ class Origin:
         path, foo = request.url.removeprefix("http://o"), request.header("Foo") or ""
         if request.method == "POST":
             self.tellings = [it for it in self.tellings if it.path != path]
-            return Fetched(Response(200, (), b"done", self.now, url=request.url), 1, Meaning.RECORDS, self.now)
+            if request.body != b"what is there now?":
+                return Fetched(Response(200, (), b"done", self.now, url=request.url), 1, Meaning.RECORDS, self.now)
         policy, version = self.policies.get(path, Policy()), self.versions.get(path, 0)
         body = f"{path} {version} {foo if policy.vary == 'Foo' else ''}".encode()
         tag = f'"{body.decode()}"'
         headers = policy.headers(self.now, tag)
+        headers += (("Content-Location", path),) if request.method == "POST" else ()
         is_known = policy.has_tag and tag in (request.header("If-None-Match") or "").split(", ")
         assert not is_known or 304 in accepted
         self._note(Telling(body, self.now, policy, path, foo), request)
@@ -206,10 +211,11 @@ class CacheInFrontOfAnOrigin(RuleBasedStateMachine):
     def the_health_changes(self, health):
         self.origin.health = health
 
-    @rule(path=PATHS)
-    def something_is_posted(self, path):
+    @rule(path=PATHS, foo=FOO, body=st.sampled_from([b"", b"what is there now?"]))
+    def something_is_posted(self, path, foo, body):
+        request = Request("POST", f"http://o{path}", (("Foo", foo),) if foo else (), body)
         try:
-            self.loop.run_until_complete(self.http.fetch(Wanted(Request("POST", f"http://o{path}")), self.origin.ask))
+            self.loop.run_until_complete(self.http.fetch(Wanted(request), self.origin.ask))
         except GaveUp:
             assert self.origin.health != "well"
 

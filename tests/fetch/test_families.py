@@ -162,6 +162,22 @@ def test_headers_of_an_apis_own_are_read_as_the_job_says(rule, fields, limits):
     assert window_limits(fields, [WindowRule(**rule)], NOW) == limits
 
 
+def test_each_window_of_an_apis_own_is_told():
+    """Those behind the first, and behind one that cannot be read, too; one without a count is called by its limit."""
+    rules = [
+        WindowRule(limit="L-Minute", interval="I-Minute"),
+        WindowRule(remaining="Broken", reset="R"),
+        WindowRule(remaining="Day", reset="R", kind="seconds"),
+        WindowRule(filling="Bucket"),
+    ]
+    fields = {"l-minute": ["10"], "i-minute": ["60"], "broken": ["-1"], "day": ["5"], "r": ["9"], "bucket": ["1/4"]}
+    assert window_limits(fields, rules, NOW) == [
+        ToldLimit("l-minute", quota=10, per_s=60),
+        ToldLimit("day", remaining=5, reset_s=9),
+        ToldLimit("bucket", remaining=3),
+    ]
+
+
 def test_absent_headers_say_nothing():
     """A rule for headers that do not come finds no limit."""
     [limit] = window_limits({}, [WindowRule(remaining="X-Rl", reset="X-Ttl")], NOW)

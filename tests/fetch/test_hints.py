@@ -90,6 +90,20 @@ def after_failures(responses, seconds=0.5, max_wait="2 min", **settings):
     return made, ended
 
 
+@pytest.mark.parametrize("status", [200, 202, 301, 399, 400, 503])
+def test_a_wait_is_heard_whatever_the_status(status):
+    """A result may ask for one too, in each of the ways in which a wait is asked for."""
+    assert told(status, retry_after="5").wait_s == 5
+    assert told(status, retry_after_ms="1500").wait_s == 1.5
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+def test_a_problem_is_heard_of_every_refusal(status):
+    """No header has to say anything of waits beside it."""
+    body = json.dumps({"type": f"{TYPES}quota-exceeded"}).encode()
+    assert told(status, body, content_type="application/problem+json").is_throttled
+
+
 async def test_h01_a_wait_holds_for_the_whole_realm(client_of, speaking):
     """Fifty under way are told to wait: none of the fifty comes before, and then no faster than the job declares."""
     wait_ms, rate, window_s = 300, 10, 0.1

@@ -1,4 +1,5 @@
 import asyncio
+import random
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -6,7 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fetcher.fetch.limits import Realm, TooLong, horizon_s, realm_key
+from fetcher.fetch.adaptive import Adaptive
+from fetcher.fetch.breaker import PATIENCE_UNPROVEN_S, TRIALS, Breaker, Sign
+from fetcher.fetch.health import Health, Hopeless
+from fetcher.fetch.hints import Hints, Quota, ToldAllowance
+from fetcher.fetch.limits import LARGEST_TOLD, LONGEST_TOLD_S, Realm, TooLong, horizon_s, realm_key
 from fetcher.fetch.windows import LARGEST_DELAY, Pace, Start, Window, pace
 from fetcher.job.sections import Limits
 from fetcher.job.units import Rate
@@ -365,6 +370,83 @@ def test_a_wait_beyond_the_longest_is_not_sat_out():
         return told, await ask(realm)
 
     assert run_virtual(story(), clock) == (["wait 61 s"] * 5, 61.0)
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e5), st.booleans())
+def test_a_wait_that_an_answer_asks_for_is_the_realms_unless_it_is_about_a_job(now, wait_s, is_about_job):
+    """From the moment at which it is read; a wait of nothing is none."""
+    realm = Realm(Limits(), lambda: now)
+    realm.obey(Hints(), Start(now))
+    realm.obey(Hints(wait_s=wait_s), Start(now), is_about_job=is_about_job)
+    assert realm.pace.told_until() == (float("-inf") if is_about_job or not wait_s else now + wait_s)
+    realm.obey(Hints(wait_s=wait_s), Start(now))
+    assert realm.pace.told_until() == (now + wait_s if wait_s else float("-inf"))
+
+
+def test_an_allowance_that_an_answer_tells_of_is_for_the_starts_after_its_own():
+    """By its name, from the moment at which it is read; an answer that comes late says nothing any more."""
+    realm = Realm(Limits(), lambda: 1000.0)
+    first, second = realm.pace.commit(1000.0), realm.pace.commit(1000.0)
+    for start in (first, second):
+        realm.answered(start)
+    told = (ToldAllowance("day", 0, 60.0), ToldAllowance("hour", 7, 30.0))
+    realm.obey(Hints(allowances=told), second)
+    assert realm.pace.told_until() == 1060.0
+    realm.obey(Hints(allowances=(ToldAllowance("day", 9, 90.0),)), first)
+    assert realm.pace.told_until() == 1060.0
+    third = realm.pace.commit(1000.0)
+    realm.answered(third)
+    realm.obey(Hints(allowances=(ToldAllowance("day", 9, 90.0), ToldAllowance("hour", 0, 30.0))), third)
+    assert realm.pace.told_until() == 1030.0
+
+
+@pytest.mark.parametrize(
+    ("quota", "is_kept"),
+    [
+        (Quota("q", 2, 10.0), True),
+        (Quota("q", 2, 10.0, "tokens"), False),
+        (Quota("q", LARGEST_TOLD, 10.0), True),
+        (Quota("q", LARGEST_TOLD + 1, 10.0), False),
+        (Quota("q", 2, LONGEST_TOLD_S), True),
+        (Quota("q", 2, LONGEST_TOLD_S + 1), False),
+    ],
+)
+def test_a_window_that_an_answer_tells_of_is_kept_where_it_counts_requests(quota, is_kept):
+    """Each for one, whatever it weighs for the job, and otherwise as the job keeps its own; none that is too large."""
+    realm = Realm(Limits(headroom=0.2, smooth=False, strict=True), lambda: 0.0)
+    realm.obey(Hints(quotas=(quota,)), Start(0.0))
+    kept = Window(Rate(quota.units, quota.per_s), 0.2, is_smooth=False, is_strict=True, is_weighted=False)
+    assert realm.pace.told_windows == ({"q": kept} if is_kept else {})
+
+
+def test_what_an_answer_says_of_concurrency_caps_the_slots():
+    """An answer that says nothing of it changes nothing, and nothing is capped where nobody looks after slots."""
+    health = Health(Breaker(0.5, 60.0, random.Random(1)), Adaptive(8))
+    realm = Realm(Limits(concurrency=8), lambda: 0.0, health=health)
+    realm.obey(Hints(concurrency=3), Start(0.0))
+    realm.obey(Hints(), Start(0.0))
+    assert health.adaptive.slots == 3
+    Realm(Limits(), lambda: 0.0).obey(Hints(concurrency=3), Start(0.0))
+
+
+@pytest.mark.parametrize("early_s", [0.25, 60.0])
+def test_whoever_waits_for_a_realm_hears_at_once_that_it_has_failed_for_too_long(early_s):
+    """At the moment at which that is so, however long the wait for a start would still have been."""
+    clock = VirtualClock(5000.0)
+
+    async def story():
+        health = Health(Breaker(0.5, 60.0, random.Random(1)), Adaptive(5))
+        realm = Realm(Limits(rate=(f"{TRIALS}/h",), smooth=False), clock.now, health=health)
+        for _ in range(TRIALS):
+            async with realm.start(NO_LIMIT_S) as start:
+                start.sign = Sign.BAD
+        await asyncio.sleep(PATIENCE_UNPROVEN_S - early_s)
+        with pytest.raises(Hopeless):
+            async with realm.start(NO_LIMIT_S):
+                pass
+        return clock.now()
+
+    assert run_virtual(story(), clock) == 5000.0 + PATIENCE_UNPROVEN_S
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1))

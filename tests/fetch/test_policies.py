@@ -101,6 +101,14 @@ def test_a_malformed_policy_discards_the_field(field):
 def test_a_window_beyond_all_reason_is_none():
     """A policy may be hostile; its quota may still be read."""
     assert told(None, '"a";q=5;w=999999999999999') == [ToldLimit("a", quota=5)]
+    assert told(None, '"a";q=5;w=31622400') == [ToldLimit("a", quota=5, per_s=366 * 86400)]
+    assert told("remaining=5, reset=31622400") == [ToldLimit("ratelimit", remaining=5, reset_s=366 * 86400)]
+
+
+@pytest.mark.parametrize("field", ['"a";q=5;w=10, "a";q=9;w=60', '"a";q=9;w=60, "a";q=5;w=10', '"a";q=9;w=60, "a";q=5'])
+def test_of_policies_with_one_key_the_most_restrictive_holds(field):
+    """The fewest in the longest window."""
+    assert told(None, field) == [ToldLimit("a", quota=5, per_s=60)]
 
 
 def test_partitions_of_one_policy_are_counted_apart():
@@ -141,6 +149,8 @@ def test_of_items_with_one_key_the_most_restrictive_holds(items):
             "100;w=60",
             [ToldLimit("ratelimit", remaining=0, quota=100, per_s=60), ToldLimit("100;w=60", quota=100, per_s=60)],
         ),
+        ("remaining=50, limit=100", None, [ToldLimit("ratelimit", remaining=50, quota=100)]),
+        (" reset=30, remaining=50", None, [ToldLimit("ratelimit", remaining=50, reset_s=30)]),
         ("limit=100, remaining=-1, reset=30", None, []),
         ("limit=100, reset=30", None, []),
         ("remaining=50, reset=999999999999", None, []),

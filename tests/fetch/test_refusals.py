@@ -94,6 +94,7 @@ def test_the_real_status_rules(status):
         (b"not JSON", {"body": "backoff"}, None),
         (b"", {"body": "backoff"}, None),
         (b" " * LARGEST_JSON + b'{"backoff": 1}', {"body": "backoff"}, None),
+        (b'{"backoff": 1}'.rjust(LARGEST_JSON), {"body": "backoff"}, 1),
     ],
 )
 @pytest.mark.parametrize("status", [200, 429])
@@ -127,10 +128,18 @@ def test_a_text_is_looked_for_in_refusals_alone():
     """A record may quote those very words; where a status is named the job has said otherwise."""
     said = b"please try again in 5 seconds"
     assert found(said, 200, text="try again") == []
+    assert found(said, 300, text="try again") != []
     assert found(said, 302, text="try again") != []
     assert found(said, 200, text="try again", status=[200]) != []
     assert found(said, 429, text="try again", status=[200]) == []
     assert found({"backoff": 1}, 200, body="backoff", status=[429]) == []
+
+
+def test_each_rule_speaks_for_itself():
+    """One that is about another status, or finds nothing, does not silence those behind it."""
+    rules = [WaitRule(body="backoff", status=[503]), WaitRule(body="other"), WaitRule(body="backoff", status=[429])]
+    response = Response(429, (), b'{"backoff": 7}', NOW)
+    assert ruled_waits(response, {}, rules, NOW) == [RuledWait(7)]
 
 
 def test_a_text_is_looked_for_at_the_front():

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -45,6 +46,9 @@ ANYTHING = st.one_of(st.text(max_size=120), NUMBERS, st.integers(), st.floats(),
         ("2024-01-31T12:01", 60.0),
         ("2024-02-01", 43200.0),
         ("2023-12-31", 0.0),
+        (f"{LONGEST_RESET_S:.0f}", LONGEST_RESET_S),
+        ("1000000000000", 0.0),
+        ("1s" * 50, 50.0),
         (30, 30.0),
         (2.5, 2.5),
         (NOW + 30, 30.0),
@@ -86,6 +90,7 @@ def test_a_kind_that_was_named_is_not_guessed(kind, value, wait_s):
             for value in ["2024-02-30", "2024-01-31T25:00", "31.01.2024", "2024-W05-3", "20240131T120030"]
         ),
         *(("auto", value) for value in NO_NUMBERS),
+        *(("auto", value) for value in [f"{LONGEST_RESET_S + 1:.0f}", "1s" * 51]),
         *(("auto", value) for value in ["9" * 18, "1" * 30, "1706702430000000", "9999-12-31", "400d", "9" * 5000]),
         *(("seconds", value) for value in ["6m0s", "2024-02-01", "1706702430"]),
         *(("duration", value) for value in ["30", "2024-02-01", 30]),
@@ -95,6 +100,17 @@ def test_a_kind_that_was_named_is_not_guessed(kind, value, wait_s):
 def test_what_cannot_be_read_is_no_reset(kind, value):
     """Negative sentinels, other kinds, what is more than a year away (microseconds, read as milliseconds)."""
     assert seconds_until(value, kind, NOW) is None
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="no zone can be set here")
+def test_a_date_without_a_zone_is_in_utc_wherever_we_are(monkeypatch):
+    """Where the program runs says nothing about the server."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        found = seconds_until("2024-01-31 12:00:30", "auto", NOW)
+    time.tzset()
+    assert found == 30.0
 
 
 @given(ANYTHING, st.sampled_from(KINDS), st.floats(0, 2.5e11))
@@ -135,6 +151,10 @@ def test_a_duration_is_the_sum_of_its_parts(hours, minutes, seconds, millis):
         ("1 second", 1.0),
         ("1.5 seconds", 1.5),
         ("500 milliseconds", 0.5),
+        ("500 msecs", 0.5),
+        ("500 ms", 0.5),
+        ("366 days", LONGEST_RESET_S),
+        ("1 s," * 25, 25.0),
         ("20s", 20.0),
         ("30 min", 1800.0),
         ("5m", 300.0),
@@ -164,7 +184,7 @@ def test_english_words_are_understood(text, wait_s):
     "text",
     [
         *("", ".", "soon", "a while", "seconds", "20", "20 parsecs", "-5 seconds", "in 5 seconds", "5 seconds or so"),
-        *("next century", "9999 days", "5 seconds " * 20, "and", "as", "a" * 10**6),
+        *("next century", "9999 days", "366 days and 1 ms", "1 s," * 26, "5 seconds " * 20, "and", "as", "a" * 10**6),
     ],
 )
 def test_other_words_are_none(text):

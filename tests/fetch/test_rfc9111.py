@@ -47,6 +47,53 @@ STORING = [
     Rule("3", "MUST NOT", "store an answer to POST and give it to a GET", [asked(FRESH, method="POST"), asked(AGAIN)]),
     Rule(
         "3",
+        "may",
+        "give an answer to POST to a GET, where it says that it is what that gets (RFC 9110 section 9.3.3)",
+        [
+            asked(FRESH),
+            asked(Say({**FOR_100_S, "Content-Location": "/a"}, "two"), method="POST"),
+            kept("two", at=99),
+            kept("", at=99, method="HEAD"),
+            asked(Say({**FOR_100_S, "Content-Location": "/a"}, "three"), method="POST", at=99),
+            kept("three", at=100),
+        ],
+    ),
+    Rule(
+        "4.1",
+        "MUST NOT",
+        "give a GET the answer to a POST whose credential, or a field that Vary names, differs",
+        [
+            asked(
+                Say({**FOR_100_S, "Content-Location": "/a", "Vary": "Foo"}),
+                method="POST",
+                headers={"Foo": "1", "Authorization": "Bearer a"},
+            ),
+            asked(Say(FOR_100_S, "two")),
+            asked(Say(FOR_100_S, "three"), headers={"Authorization": "Bearer a"}),
+            asked(Say({"Cache-Control": "no-store"}, "four"), headers={"Foo": "1", "Authorization": "Bearer b"}),
+            asked(
+                Say({**FOR_100_S, "Content-Location": "/b", "Vary": "Foo"}),
+                path="/b",
+                method="POST",
+                headers={"Foo": "1"},
+            ),
+            asked(AGAIN, path="/b"),
+        ],
+    ),
+    *(
+        Rule("3", "MUST NOT", f"give a GET the answer to {method} {what}", [asked(says, method=method), asked(AGAIN)])
+        for what, method, says in (
+            ("that is of another URL", "POST", Say({**FOR_100_S, "Content-Location": "/b"})),
+            ("that names two", "POST", Say({**FOR_100_S, "Content-Location": ["/a", "/b"]})),
+            ("whose URL cannot be read", "POST", Say({**FOR_100_S, "Content-Location": "http://["})),
+            ("without a lifetime", "POST", Say({"Content-Location": "/a", "Last-Modified": modified(10**6)})),
+            ("with no-store", "POST", Say({"Cache-Control": "max-age=9, no-store", "Content-Location": "/a"})),
+            ("with another status", "POST", Say({**FOR_100_S, "Content-Location": "/a"}, status=201)),
+            ("that is what a GET gets", "PUT", Say({**FOR_100_S, "Content-Location": "/a"})),
+        )
+    ),
+    Rule(
+        "3",
         "MUST NOT",
         "store an answer with must-understand whose status it does not understand",
         [asked(Say({"Cache-Control": "max-age=100, must-understand, no-store"}, status=599)), asked(AGAIN)],
@@ -685,6 +732,12 @@ INVALIDATING = [
     ),
     Rule(
         "4.4",
+        "MUST",
+        "drop what is kept of the target, though the URL that the answer names cannot be read",
+        [asked(FRESH), asked(Say({"Location": "http://["}), method="POST"), asked(AGAIN)],
+    ),
+    Rule(
+        "4.4",
         "may",
         "keep it where the method is safe",
         [asked(FRESH), asked(Say(body="done"), method="OPTIONS"), kept()],
@@ -733,6 +786,32 @@ FIELDS = [
             asked(FRESH),
             kept(at=5, headers={"Cache-Control": "max-age=5"}),
             asked(AGAIN, at=6, headers={"Cache-Control": "max-age=5"}),
+        ],
+    ),
+    Rule(
+        "5.2.1.1",
+        "SHOULD NOT",
+        "ask about a fresh answer with immutable because of max-age (RFC 8246 section 2)",
+        [
+            asked(Say({"Cache-Control": "max-age=100, immutable", "ETag": '"a"'})),
+            kept(at=99, headers={"Cache-Control": "max-age=0"}),
+            Step(UNCHANGED, at=99, headers={"Cache-Control": "no-cache"}, sent={"If-None-Match": '"a"'}, body="one"),
+        ],
+    ),
+    Rule(
+        "5.2.1.1",
+        "SHOULD",
+        "ask about a stale answer with immutable, and about one that is not as fresh as wanted",
+        [
+            asked(Say({"Cache-Control": "max-age=10, immutable, stale-while-revalidate=99", "ETag": '"a"'})),
+            Step(
+                Say({"ETag": '"a"'}, "", 304),
+                at=8,
+                headers={"Cache-Control": "max-age=0, min-fresh=3"},
+                sent={"If-None-Match": '"a"'},
+                body="one",
+            ),
+            Step(UNCHANGED, at=18, headers={"Cache-Control": "max-age=0"}, sent={"If-None-Match": '"a"'}, body="one"),
         ],
     ),
     Rule(

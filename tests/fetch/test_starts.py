@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fetcher.errors import DiskFailed
 from fetcher.fetch import starts
 from fetcher.fetch.limits import Realm, Shared, TooLong, realm_key
 from fetcher.fetch.starts import Clocks, StartsLog
@@ -384,6 +385,29 @@ def test_a_clean_end_gives_back_what_it_had_in_hand():
     assert len(made) == 500
 
 
+def test_a_day_that_ends_soon_is_waited_for_by_whoever_may_wait_so_long():
+    """Until a second after its end, and then there is a whole day; each realm has a day of its own."""
+
+    async def story():
+        here.skew_s = 86400 - 60 - (NOW + here.clock.now()) % 86400
+        limits = Limits(rate=("1/day",))
+        async with here.realm(limits) as realm, here.realm(limits, key="other") as other:
+            began = here.clock.now()
+            await ask(realm, here.clock, made)
+            with pytest.raises(TooLong) as told:
+                async with realm.start(60.999):
+                    pass
+            assert told.value.wait_s == 61.0
+            async with other.start(0.0):
+                assert here.clock.now() == began
+            async with realm.start(61.0):
+                assert here.clock.now() == began + 61.0
+
+    made: list[float] = []
+    with machine() as here:
+        run_virtual(story(), here.clock)
+
+
 @pytest.mark.parametrize("jump_s", [86400.0, -86400.0])
 def test_a_wall_clock_that_jumps_gives_no_second_day(jump_s):
     """Whichever clock is right, its day is not exceeded."""
@@ -569,6 +593,24 @@ def test_the_next_run_knows_what_the_server_said(words, until):
             assert found <= world.clock.now()
         else:
             assert found == pytest.approx(until, abs=1e-3)
+
+
+def test_a_wait_that_cannot_be_kept_is_told_when_the_realm_closes():
+    """The disk is never passed over; of waits that are kept nothing is held on to."""
+    with machine() as world:
+
+        async def story(is_broken: bool):
+            async with world.realm(Limits()) as realm:
+                if is_broken:
+                    (world.folder / "quotas.sqlite").unlink()
+                    (world.folder / "quotas.sqlite").mkdir()
+                realm.cool_down(world.clock.now() + 100.0)
+                await asyncio.sleep(1.0)
+                assert len(realm._saving) == is_broken
+
+        run_virtual(story(is_broken=False), world.clock)
+        with pytest.raises(DiskFailed):
+            run_virtual(story(is_broken=True), world.clock)
 
 
 def test_what_an_answer_tells_of_its_cost_counts_for_all_that_share():

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.fetch.calendars import EDGE_S, period_of, periods_of
-from fetcher.fetch.windows import FOR_EVER, LARGEST_DELAY, Allowance, Pace, Start, Window, pace, window_of
+from fetcher.fetch.windows import (
+    FOR_EVER,
+    LARGEST_DELAY,
+    STARTS_REMEMBERED,
+    Allowance,
+    Pace,
+    Start,
+    Window,
+    pace,
+    window_of,
+)
 from fetcher.job.sections import Limits
 from fetcher.job.units import CalendarRate, Rate
 
@@ -77,6 +87,16 @@ def test_spacing_counts_starts_and_not_their_weight():
     assert [at for at, _ in made] == [0.0, 1.0, 2.0]
 
 
+def test_strict_spacing_counts_from_the_answer():
+    """As a strict window does: nobody knows when before that it arrived."""
+    windows = pace(Limits(spacing="1 s", headroom=0.0, strict=True))
+    start = windows.commit(0.0)
+    windows.left(start, 0.0)
+    assert windows.ready_at() == FOR_EVER
+    windows.answered(start, 5.0)
+    assert windows.ready_at() == 6.0
+
+
 @given(st.integers(0, 5), st.floats(1, 100))
 def test_an_allowance_lets_so_many_starts_through_until_it_ends(remaining, until):
     """After the last of them nothing starts before `until`; then the declared limits alone rule."""
@@ -127,6 +147,17 @@ def test_the_newest_window_by_a_name_rules_and_none_raises_a_declared_limit(quot
     for quota in quotas:
         windows.keep_to("told", window_of(Rate(quota, 10.0), Limits(headroom=0.0, smooth=False)))
     assert sum(at < 10.0 for at, _ in sent(windows, [(1, 0.0)] * 12)) == min(5, quotas[-1])
+
+
+def test_a_window_that_a_server_tells_of_again_forgets_nothing():
+    """It stands as it is, however many starts have been made in it."""
+    limits = Limits(headroom=0.0, smooth=False)
+    windows = pace(limits)
+    for number in range(2 * STARTS_REMEMBERED):
+        windows.keep_to("told", window_of(Rate(2 * STARTS_REMEMBERED, 100.0), limits))
+        windows.answered(windows.commit(float(number > 0)), 1.0)
+    windows.keep_to("told", window_of(Rate(2 * STARTS_REMEMBERED, 100.0), limits))
+    assert windows.ready_at() == pytest.approx(100.0, abs=1.0)
 
 
 def test_a_window_that_a_server_tells_of_counts_requests():
@@ -247,6 +278,21 @@ def test_no_more_is_sent_than_a_server_tells_of_although_answers_overtake_each_o
     assert sent >= allowed
 
 
+def test_a_start_is_in_doubt_until_its_answer_comes():
+    """What remains may be for starts that left before the word came; each answer to one takes a doubt away."""
+    windows = pace(Limits())
+    first, second, third = (windows.commit(0.0) for _ in range(3))
+    windows.answered(first, 0.0)
+    windows.told(Allowance("requests", 2, 9.0, first.number))
+    assert windows.ready_at() == 9.0
+    windows.answered(second, 0.0)
+    assert windows.ready_at() < 0.0
+    windows.commit(0.0)
+    assert windows.ready_at() == 9.0
+    windows.answered(third, 0.0)
+    assert windows.ready_at() < 0.0
+
+
 def test_a_word_that_was_overtaken_is_none():
     """The answer to an earlier start comes late: neither what remains nor a wait that is kept goes by it."""
     windows = pace(Limits())
@@ -257,11 +303,12 @@ def test_a_word_that_was_overtaken_is_none():
     assert windows.ready_at() < 0.0
 
 
-def test_even_starts_keep_to_what_requests_cost_not_to_what_was_guessed():
+@pytest.mark.parametrize("rate", ["100/s", "100/4 s"])
+def test_even_starts_keep_to_what_requests_cost_not_to_what_was_guessed(rate):
     """Whoever guesses three times too high is as fast as who knows; whoever guesses too low is held back."""
 
     def third_start(guess: int, cost: int) -> float:
-        windows = pace(Limits(rate=("100/s",), headroom=0.0, smooth=True))
+        windows = pace(Limits(rate=(rate,), headroom=0.0, smooth=True))
         now = 0.0
         for _ in range(2):
             now = max(now, windows.ready_at(guess))
