@@ -15,7 +15,7 @@ from typing import TypeVar
 from fetcher.annotate.asked import Asked
 from fetcher.annotate.from_job import flow_of
 from fetcher.annotate.steps import Step, annotated
-from fetcher.batches import Batches
+from fetcher.batches import Batches, Listed
 from fetcher.compose.pages import place_of
 from fetcher.engines.engine import Engine
 from fetcher.engines.machine import cores, memory_share, no_processes
@@ -46,6 +46,7 @@ from fetcher.model import SETTLED, Outcome, RowState
 from fetcher.parse.formats import Format
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
+from fetcher.prompts import Prompts
 from fetcher.realms import realms_of, shared_by
 from fetcher.redaction import redacted
 from fetcher.repros import Repros
@@ -175,7 +176,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
     askers = []
     for own, told in zip(job.asking.values(), asked, strict=True):
         asking = await open_client(own, around, cache, stack, usable=usable_of(own, told))
-        askers.append(Asker(told, own, asking, batches_of(own, asking)))
+        askers.append(Asker(told, own, asking, batches_about(own, told, asking, around.budget)))
     return Stations(
         *(job, client, parsing, engine, settle, Owed(), partial(undisturbed, around.drain), around.tally),
         batches=batches_of(job, client),
@@ -245,8 +246,9 @@ def runs_of(job: LoadedJob, layout: Layout) -> Path:
 
 
 def usable_of(job: LoadedJob, asked: Asked) -> Usable | None:
-    """Which answers can be used, where more has to be known than that they are answers."""
-    if not asked.chat or not isinstance(job.fetch, ModelSection):
+    """Which answers can be used, where more has to be known than that they are answers. Of a batch that is seen part
+    by part."""
+    if not asked.chat or not isinstance(job.fetch, ModelSection) or job.fetch.batch:
         return None
     return Usable(asked.chat.fault, job.fetch.attempts)
 
@@ -298,8 +300,19 @@ def with_annotators(parsing: Parsing, before: tuple[Step, ...], asked: Sequence[
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:
     """What asks about several rows at once, where the job does."""
-    is_lines = job.annotator is None and job.parse.format == "ndjson"
-    return Batches(job.fetch, job.fetch.batch, client, is_lines=is_lines) if job.fetch.batch else None
+    if not job.fetch.batch:
+        return None
+    sharing = Listed(job.fetch, job.fetch.batch, job.annotator is None and job.parse.format == "ndjson")
+    return Batches(job.fetch, job.fetch.batch, client, sharing=sharing)
+
+
+def batches_about(job: LoadedJob, asked: Asked, client: Client, budget: Budget, *, attempts: int = 0) -> Batches | None:
+    """What asks an annotator's questions several at once, where the job does. A record may be asked about so many
+    `attempts` times, or as often as the job says, while its answers cannot be used."""
+    if not (job.fetch.batch and asked.chat and isinstance(job.fetch, ModelSection)):
+        return batches_of(job, client)
+    prompts = Prompts(job.fetch, asked.chat, attempts or job.fetch.attempts)
+    return Batches(job.fetch, job.fetch.batch, client, sharing=prompts, budget=budget)
 
 
 def realms_for(job: LoadedJob, around: Surroundings) -> list[Realm]:
