@@ -32,7 +32,7 @@ from fetcher.fetch.caching import Policy
 from fetcher.fetch.client import Client
 from fetcher.fetch.health import Health
 from fetcher.fetch.judging import Witness
-from fetcher.fetch.limits import Realm
+from fetcher.fetch.limits import Crowd, Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.fetch.usable import Usable
@@ -166,7 +166,8 @@ Work = tuple[Callable[[Item], Result], Callable[[], None]]
 async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, stack: AsyncExitStack) -> Stations:
     """The stations between reading and writing, open until the stack closes."""
     cache = await open_cache(job, around, stack)
-    client = await open_client(job, around, cache, stack)
+    crowds: dict[str, Crowd] = {}
+    client = await open_client(job, around, (cache, crowds), stack)
     is_trial = around.witness is not None
     parsing, asked = annotated_parsing(job, around.now(), is_trial=is_trial)
     engine = await stack.enter_async_context(engine_of(job.parse, parsing))
@@ -175,7 +176,7 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         engine.warm_up()
     askers = []
     for own, told in zip(job.asking.values(), asked, strict=True):
-        asking = await open_client(own, around, cache, stack, usable=usable_of(own, told))
+        asking = await open_client(own, around, (cache, crowds), stack, usable=usable_of(own, told))
         askers.append(Asker(told, own, asking, batches_about(own, told, asking, around.budget)))
     return Stations(
         *(job, client, parsing, engine, settle, Owed(), partial(undisturbed, around.drain), around.tally),
@@ -218,15 +219,22 @@ async def open_cache(job: LoadedJob, around: Surroundings, stack: AsyncExitStack
 
 
 async def open_client(
-    job: LoadedJob, around: Surroundings, cache: Cache | None, stack: AsyncExitStack, *, usable: Usable | None = None
+    job: LoadedJob,
+    around: Surroundings,
+    common: tuple[Cache | None, dict[str, Crowd]],
+    stack: AsyncExitStack,
+    *,
+    usable: Usable | None = None,
 ) -> Client:
-    """Who asks what the job's `[fetch]` says."""
+    """Who asks what the job's `[fetch]` says. `common` to all of a run are the cache, and who is under way in each
+    realm."""
+    cache, crowds = common
     retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
     log = None
     if around.witness is None:
         log = RequestLog(runs_of(job, around.layout), around.now(), time.monotonic)
         await stack.enter_async_context(log)
-    realms = [await stack.enter_async_context(realm) for realm in realms_for(job, around)]
+    realms = [await stack.enter_async_context(realm) for realm in realms_for(job, around, crowds)]
     client = Client(
         *(job.fetch, cache, retries, around.tally),
         realms=realms,
@@ -315,11 +323,14 @@ def batches_about(job: LoadedJob, asked: Asked, client: Client, budget: Budget, 
     return Batches(job.fetch, job.fetch.batch, client, sharing=prompts, budget=budget)
 
 
-def realms_for(job: LoadedJob, around: Surroundings) -> list[Realm]:
+def realms_for(job: LoadedJob, around: Surroundings, crowds: dict[str, Crowd]) -> list[Realm]:
     """What is asked, once for each of the job's keys."""
-    count = job.fetch.auth.count if job.fetch.auth else 1
-    shared = shared_by(job, around.user_state, around.now) if around.user_state else [None] * count
-    return [Realm(job.fetch.limits, time.monotonic, one, health_of(job, around)) for one in shared]
+    keys = realms_of(job)
+    shared = shared_by(job, around.user_state, around.now) if around.user_state else [None] * len(keys)
+    return [
+        Realm(job.fetch.limits, time.monotonic, one, health_of(job, around), crowd=crowds.setdefault(key, Crowd()))
+        for key, one in zip(keys, shared, strict=True)
+    ]
 
 
 def policy_of(job: LoadedJob) -> Policy:

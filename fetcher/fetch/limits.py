@@ -54,11 +54,30 @@ class Shared:
     clocks: Clocks
 
 
+class Crowd:
+    """Who is under way in one realm, of all parts of a run that ask there: each has limits of its own, and a number of
+    calls at once that counts those of the others, too."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._waiting: list[asyncio.Event] = []
+
+    def join(self, news: asyncio.Event) -> None:
+        """Whoever waits for that hears of each end."""
+        self._waiting.append(news)
+
+    def ended(self) -> None:
+        """One of those under way is not any more."""
+        self.under_way -= 1
+        for news in self._waiting:
+            news.set()
+
+
 class Realm:
     """`async with Realm(...)`: what a limit is about, an origin and a credential.
 
     Starts leave in the order in which they were asked for. Without `shared`, nobody else is known of, and what may
-    be used up is not counted; without `health`, failures change nothing.
+    be used up is not counted; without `health`, failures change nothing; without a `crowd` it is the run's only one.
     """
 
     def __init__(
@@ -67,6 +86,8 @@ class Realm:
         clock: Callable[[], float],
         shared: Shared | None = None,
         health: Health | None = None,
+        *,
+        crowd: Crowd | None = None,
     ) -> None:
         self._limits = limits
         self.pace = pace(limits)
@@ -74,6 +95,8 @@ class Realm:
         self._slots = asyncio.BoundedSemaphore(limits.concurrency)
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
+        self._crowd = crowd or Crowd()
+        self._crowd.join(self._news)
         self._shared = shared
         self._health = health
         self._log: StartsLog | None = None
@@ -135,7 +158,7 @@ class Realm:
                 self.pace.ended(start, self._clock())
                 if self._log and is_news:
                     self._log.ended(start)
-                self._news.set()
+                self._crowd.ended()
 
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""
@@ -238,6 +261,8 @@ class Realm:
             await self._wait(wait_s if is_ours else TURN_S, is_ours)
 
     def _ready_at(self, weight: int) -> float:
+        if self._crowd.under_way >= self._limits.concurrency:
+            return float("inf")  # until one of them ends
         ready = self.pace.ready_at(weight)
         return max(ready, self._health.ready_at()) if self._health else ready
 
@@ -275,6 +300,7 @@ class Realm:
 
     def _made(self, weight: int) -> Start:
         start = self.pace.commit(self._clock(), weight)
+        self._crowd.under_way += 1
         if self._health:
             self._health.begun(start)
         if self._log:

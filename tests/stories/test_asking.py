@@ -2,11 +2,18 @@
 
 import asyncio
 import json
+from array import array
 
 import pytest
 from aiohttp import web
 
+from fetcher.fetch.request_log import logs, sent_in
+from fetcher.job.load import load_job
+from fetcher.job.units import Rate
+from fetcher.launch import layout_of
 from fetcher.model import RowState
+from fetcher.stations import runs_of
+from fetcher.verify import rate_problems
 from tests.stories.feeds import pending_signals, published, sets, states, until
 from tests.stories.feeds import serving as serving_feed
 from tests.stories.services import FREE, PAID, by_id, cities, make_names_job, no_answer, serving_services
@@ -496,3 +503,31 @@ def test_each_annotator_keeps_to_its_own_limits(fetcher, is_content, tmp_path, s
     job.write_text(raised)
     assert fetcher("run", job).code == 0
     assert sum(services.taken().values()) == 1
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_annotators_that_ask_one_api_keep_to_its_limits_together(fetcher, tmp_path, services, is_apart):
+    """A rate counts the requests of both, and so does the number of calls at once; with realms of their own it does
+    not."""
+    under_way, most = list[str](), list[int]()
+
+    async def slow(question: str) -> None:
+        under_way.append(question)
+        most.append(len(under_way))
+        await asyncio.sleep(0.05)
+        under_way.remove(question)
+
+    services.fate = slow
+    limits = 'limits = { rate = "4/1 s", smooth = false, concurrency = 2, REALM }\nretries'
+    one = FREE.replace("retries", limits.replace("REALM", 'realm = "one"' if is_apart else "headroom = 0.02"))
+    two = FREE.replace("/place/", "/more/").replace('take = ["place.city", "length"]', 'take = { more = "length" }')
+    two = two.replace("retries", limits.replace("REALM", "headroom = 0.02"))
+    job = make_names_job(tmp_path, services.url, [f"name {number}" for number in range(6)], one + two)
+    ran = fetcher("run", job)
+    assert ran.code == 0, ran.err
+    loaded = load_job(job, {})
+    runs = [runs_of(asking, layout_of(loaded)) for asking in loaded.asking.values()]
+    times = array("d", sorted(sent.at for folder in runs for log in logs(folder) for sent in sent_in(log)))
+    assert len(times) == 12
+    assert bool(list(rate_problems(Rate(4, 1.0), times))) == is_apart
+    assert max(most) <= 2 or is_apart
