@@ -10,6 +10,7 @@ import copy
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 
 import msgspec
 
@@ -101,6 +102,8 @@ class Questions:
             raise self.stopped
         if self.failures:
             raise min(self.failures, key=lambda error: not isinstance(error, Unknown))
+        for record, name in product(records, self.asker.asked.drops):
+            record.pop(name, None)
         return _LINES.encode_lines(records)
 
     async def _side_by_side(self, records: list[dict[str, object]]) -> None:

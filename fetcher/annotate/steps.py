@@ -58,10 +58,10 @@ class Step:
 
 
 def annotated(steps: tuple[Step, ...], records: Iterable[Record], row_key: str = "") -> Iterator[Record]:
-    """The records with what the annotators have added, without the pictures themselves. `row_key` is what their row
-    is known by. Raises `Quarantined` for a record that one cannot take, `JobError` where a function or a table cannot
-    be read, `DiskFailed` where a picture cannot be saved."""
-    pictures = {step.by.content for step in steps if isinstance(step.by, Images)}
+    """The records with what the annotators have added, without pictures that nobody needs any more. `row_key` is what
+    their row is known by. Raises `Quarantined` for a record that one cannot take, `JobError` where a function or a
+    table cannot be read, `DiskFailed` where a picture cannot be saved."""
+    pictures = {step.by.content for step in steps if isinstance(step.by, Images) and not step.by.is_needed}
     for number, record in enumerate(records, 1):
         if not isinstance(record, Mapping):
             raise Quarantined(f"record {number} is of type {type(record).__name__}, expected a dict")
