@@ -24,13 +24,10 @@ from fetcher.engines.processes import Processes
 from fetcher.engines.scales import PLAIN_S_PER_BYTE, SHAPED_S_PER_BYTE, Scales
 from fetcher.engines.threads import InThread
 from fetcher.errors import RunStopped
-from fetcher.fetch.adaptive import Adaptive
-from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.caching import Policy
 from fetcher.fetch.client import Client
-from fetcher.fetch.health import Health
 from fetcher.fetch.judging import Witness
 from fetcher.fetch.limits import Crowd, Realm
 from fetcher.fetch.request_log import RequestLog
@@ -47,7 +44,7 @@ from fetcher.parse.formats import Format
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
 from fetcher.prompts import Prompts
-from fetcher.realms import realms_of, shared_by
+from fetcher.realms import health_of, realms_of, shared_by
 from fetcher.redaction import redacted
 from fetcher.repros import Repros
 from fetcher.tally import Tally
@@ -325,10 +322,10 @@ def batches_about(job: LoadedJob, asked: Asked, client: Client, budget: Budget, 
 
 def realms_for(job: LoadedJob, around: Surroundings, crowds: dict[str, Crowd]) -> list[Realm]:
     """What is asked, once for each of the job's keys."""
-    keys = realms_of(job)
+    keys, chance = realms_of(job), around.chance
     shared = shared_by(job, around.user_state, around.now) if around.user_state else [None] * len(keys)
     return [
-        Realm(job.fetch.limits, time.monotonic, one, health_of(job, around), crowd=crowds.setdefault(key, Crowd()))
+        Realm(job.fetch.limits, time.monotonic, one, health_of(job, chance), crowd=crowds.setdefault(key, Crowd()))
         for key, one in zip(keys, shared, strict=True)
     ]
 
@@ -343,10 +340,3 @@ def unsettled(ledger: Ledger, row_keys: Sequence[str]) -> set[str]:
     """Which of these rows may still need the answer that is kept for them."""
     standings = ledger.standings(row_keys)
     return {key for key in row_keys if key not in standings or standings[key].state not in SETTLED}
-
-
-def health_of(job: LoadedJob, around: Surroundings) -> Health:
-    """What is watched of the API."""
-    retries, limits = job.fetch.retries, job.fetch.limits
-    breaker = Breaker(retries.first_wait, retries.longest_wait, around.chance)
-    return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))
