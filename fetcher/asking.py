@@ -65,10 +65,12 @@ def intent_of(
 
 
 def repro_of(stations: Stations, errand: Errand, came: tuple[Place, Answer], error: Quarantined) -> Repro:
-    """What it takes to parse an answer again that came for a place. One that the cache keeps is not copied."""
+    """What it takes to parse an answer again that came for a place, or what annotators have made of it. One that the
+    cache keeps is not copied."""
     job, (place, answer) = stations.job, came
     is_kept = job.asks and job.fetch.cache.keep not in {"none", "http"}
     asked = (looked_at if place.phase else request_of)(job, errand, place) if is_kept else None
+    is_copied = answer.stage > 0 or not is_kept
     return Repro(
         errand.row.key,
         str(error),
@@ -77,7 +79,8 @@ def repro_of(stations: Stations, errand: Errand, came: tuple[Place, Answer], err
         values_kept(answer.values),
         answer.content_type,
         request_key=asked.key if asked else "",
-        body=answer.body if not is_kept and len(answer.body) <= MOST_BODY else None,
+        body=answer.body if is_copied and len(answer.body) <= MOST_BODY else None,
+        stage=answer.stage,
         parse_part=parse_fingerprint(job),
         versions=versions(),
     )

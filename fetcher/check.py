@@ -188,6 +188,8 @@ def check_text(job: LoadedJob, found: Checked) -> str:
     for name, question in found.questions.items():
         asking = job.asking[name]
         shown.append(("asks", f"for each record, as {name} says\n{INDENT}{question}"))
+        if batch := asking.fetch.batch:
+            shown.append(("batches", f"up to {batch.size:,} records in one request"))
         shown += [("limits", limits_text(asking)), ("answers", answers_text(asking))]
     if added := [added_text(section) for section in job.annotate]:
         shown.append(("adds", ", ".join(added)))

@@ -7,10 +7,10 @@ in the position of its row, and nobody asks it again until somebody has said so.
 
 import asyncio
 import copy
-import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 
 import msgspec
 
@@ -30,6 +30,7 @@ from fetcher.model import Request, Response, Row, RowState, Value
 from fetcher.parse.exact import Exact, verbatim
 from fetcher.parse.formats import Format, decoded
 from fetcher.parse.records import Answer, Parsed
+from fetcher.prompts import with_tokens
 from fetcher.provenance import add
 from fetcher.stations import Asker, Stations
 from fetcher.template import text_of
@@ -37,7 +38,6 @@ from fetcher.template import text_of
 NAME_LETTERS = 16
 """Letters of a request's key that a question is known by."""
 
-CHARACTERS_A_TOKEN = 4
 JSON_ANSWER = Format()
 _RECORDS: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object], float_hook=Exact)
 _LINES = msgspec.json.Encoder(enc_hook=verbatim)
@@ -102,6 +102,8 @@ class Questions:
             raise self.stopped
         if self.failures:
             raise min(self.failures, key=lambda error: not isinstance(error, Unknown))
+        for record, name in product(records, self.asker.asked.drops):
+            record.pop(name, None)
         return _LINES.encode_lines(records)
 
     async def _side_by_side(self, records: list[dict[str, object]]) -> None:
@@ -265,22 +267,6 @@ def question_about(fetch: Fetch, row: Row) -> Request | None:
     if not fetch.slots() <= row.values.keys():
         return None
     return compose(fetch, row._replace(values=slot_values(fetch, row.values)))
-
-
-def with_tokens(fetch: ModelSection, request: Request) -> Request:
-    """The request, counted in tokens until its answer tells how many they were: four letters each, and the answer's.
-
-    Raises `Refused` where it counts for more than a rate allows.
-    """
-    if fetch.limits.cost != 1:
-        return request
-    asked = msgspec.json.decode(request.body)
-    letters = sum(len(message["content"]) for message in asked["messages"])
-    tokens = math.ceil(letters / CHARACTERS_A_TOKEN) + fetch.max_tokens
-    most = min((rate.starts for rate in fetch.limits.rate), default=tokens)
-    if tokens > most:
-        raise Refused(f"it has about {tokens:,} tokens, and a rate allows {most:,}")
-    return replace(request, cost=tokens)
 
 
 def document_of(response: Response) -> object:

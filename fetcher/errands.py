@@ -103,7 +103,8 @@ def errand_of(row: Row, asked: Verdict, standing: Standing | None, fetch: Fetch)
     elif standing and is_halfway and asked is not Verdict.REPARSE:
         is_server_state = fetch.pages is not None and fetch.pages.resume == "start"
         place = FIRST if is_server_state else place_of(standing.position)
-        source = Source.API_ONLY if is_server_state or standing.digest else source
+        is_old = bool(standing.digest) and not (place.is_here and fetch.pages is None)
+        source = Source.API_ONLY if is_server_state or is_old else source
     return Errand(row, source, standing, place)
 
 
@@ -199,9 +200,18 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
         case _:
             raise error
     reason = redacted(reason_of(errand.row, error, job), job.secrets)
-    if errand.is_reparsed and not isinstance(error, Parked):  # what other rules have made of it is not this job's
+    if errand.is_reparsed and not is_to_come(
+        error, state, job.fetch
+    ):  # what other rules have made of it is not this job's
         told: dict[str, Any] = {"page": FIRST.number, "begins_anew": True} if job.fetch.pages else {}
         if error.in_flight is not None:
             told["position"] = replace(FIRST, is_here=True, in_flight=error.in_flight).text
         return errand.outcome(state, reason=reason, attempts=error.attempts, takes_back=True, **told)
     return errand.outcome(state, reason=reason, attempts=error.attempts, not_before=not_before, position=position)
+
+
+def is_to_come(error: RowError, state: RowState, fetch: Fetch) -> bool:
+    """Whether records by other rules stand until these have come: their answer is here, and what annotators have asked
+    about it is to be asked again. Not of pages: those that came, and those that did not, would be of two kinds."""
+    is_asked_again = error.in_flight is not None and state in (RowState.GAVE_UP, RowState.UNKNOWN)
+    return isinstance(error, Parked) or (is_asked_again and fetch.pages is None)

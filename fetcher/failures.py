@@ -92,16 +92,19 @@ async def _repro(job: LoadedJob, key: str) -> tuple[Repro, Reproduced]:
     if found is None:
         raise NotKept(f"{key}: nothing is kept to parse again; `fetcher failures list` names the rows that failed")
     body = found.body
-    if found.request_key and (state / "cache.sqlite").is_file():
+    if found.request_key and not found.stage and (state / "cache.sqlite").is_file():
         async with Cache(state / "cache.sqlite") as cache:
             kept = cache.find(found.request_key, float("-inf"))
             body = kept.body if kept else None
     if body is None:
         raise NotKept(f"{key}: its answer is not kept any more; `fetcher failures retry` has it asked for again")
-    engine = engine_of(job.parse.model_copy(update={"workers": 1}), annotated_parsing(job, found.at, is_trial=True)[0])
+    parsing, asked = annotated_parsing(job, found.at, is_trial=True)
+    if found.stage > len(asked):
+        raise NotKept(f"{key}: it failed behind an annotator that asks, and the job has fewer of these now")
+    engine = engine_of(job.parse.model_copy(update={"workers": 1}), parsing)
     try:
         async with engine:
-            parsed = await engine.run(Answer(body, values_of(found), found.content_type))
+            parsed = await engine.run(Answer(body, values_of(found), found.content_type, stage=found.stage))
     except Quarantined as error:
         now = Reproduced(reason=redacted(str(error), job.secrets), trace=redacted(error.trace, job.secrets))
     else:

@@ -123,7 +123,7 @@ async def step_of(stations: Stations, errand: Errand, place: Place, seen: set[by
         if is_in_pages(stations.job):
             check_is_new(parsed, place, seen)
         parsed, next_place = going_on(stations.job, errand.row, place, (fetched, parsed))
-        parsed, attempts = await enriched(stations, (errand, place), parsed, partial(read_on, stations))
+        parsed, attempts = await enriched(stations, (errand, place), parsed, partial(read, stations, (errand, place)))
     except RowError as error:
         error.attempts += fetched.attempts
         raise
@@ -140,7 +140,7 @@ async def unasked(stations: Stations, errand: Errand) -> Step | None:
         return Step(FIRST, None, NONE, 0, reason=NOT_ASKED)
     response = Response(200, (("Content-Type", "application/json"),), answer, 0.0, from_cache=True)
     parsed = await parsed_of(stations, Fetched(response, 0), errand, FIRST)
-    parsed, attempts = await enriched(stations, (errand, FIRST), parsed, partial(read_on, stations))
+    parsed, attempts = await enriched(stations, (errand, FIRST), parsed, partial(read, stations, (errand, FIRST)))
     return Step(FIRST, None, parsed, attempts)
 
 
@@ -151,6 +151,12 @@ async def parsed_of(stations: Stations, fetched: Fetched, errand: Errand, place:
         return NONE
     name = errand.row.key.partition("#")[0]  # whatever is asked, the row is the same
     answer = Answer(response.body, dict(errand.row.values), response.header("Content-Type") or "", name)
+    return await read(stations, (errand, place), answer)
+
+
+async def read(stations: Stations, asked: tuple[Errand, Place], answer: Answer) -> Parsed:
+    """What an answer becomes, or what annotators have made of it; it is kept for a repro where that fails."""
+    errand, place = asked
     try:
         return await read_on(stations, answer)
     except Quarantined as error:

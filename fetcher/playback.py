@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fetcher.errors import GaveUp, NotKept
+from fetcher.fetch.budget import Budget
 from fetcher.fetch.client import Client
 from fetcher.fetch.expectations import meaning, rule_for
 from fetcher.fetch.hints import hints
@@ -18,7 +19,7 @@ from fetcher.job.cache import CacheSection
 from fetcher.job.load import LoadedJob
 from fetcher.model import Outcome, Request, Response, Row
 from fetcher.rehearsal import Rehearsal, rehearsal
-from fetcher.stations import batches_of
+from fetcher.stations import batches_about, batches_of
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 
@@ -37,6 +38,8 @@ class Playback(Client):
         request: Request,
         intend: Callable[[], Awaitable[None]] | None = None,
         accepted: frozenset[int] = frozenset(),
+        *,
+        is_again: bool = False,
     ) -> Fetched:
         """The next answer, judged as the client would. A failure that it would ask again after gives the row up."""
         self._requests.append(request)
@@ -77,7 +80,8 @@ async def played(staged: Rehearsal, row: Row, answers: Sequence[Response]) -> Pl
     askers = []
     for asker in staged.stations.askers:
         asking = Playback(asker.job, left, requests)
-        askers.append(replace(asker, client=asking, batches=batches_of(asker.job, asking)))
+        batches = batches_about(asker.job, asker.asked, asking, Budget(), attempts=1)
+        askers.append(replace(asker, client=asking, batches=batches))
     stations = replace(staged.stations, client=client, batches=batches_of(job, client), askers=tuple(askers))
     looked = await Rehearsal(stations, []).look(row, len(answers))
     return Played(looked.outcomes, requests, len(left))

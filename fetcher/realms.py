@@ -1,10 +1,14 @@
-"""Which realm a job asks, and what its runs share there with all others of the user."""
+"""Which realm a job asks, what its runs share there with all others of the user, and what is watched of it."""
 
 import hashlib
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fetcher.fetch.adaptive import Adaptive
+from fetcher.fetch.breaker import Breaker
+from fetcher.fetch.health import Health
 from fetcher.fetch.limits import Shared, realm_key
 from fetcher.fetch.starts import Clocks, this_boot
 from fetcher.job.load import LoadedJob
@@ -29,6 +33,13 @@ def realms_of(job: LoadedJob) -> list[str]:
     if name:
         return [realm_key("", {}, name if len(identities) == 1 else f"{name}\n{identity}") for identity in identities]
     return [realm_key(job.fetch.base_url, credentials_of(job, identity), None) for identity in identities]
+
+
+def health_of(job: LoadedJob, chance: random.Random) -> Health:
+    """What is watched of the API."""
+    retries, limits = job.fetch.retries, job.fetch.limits
+    breaker = Breaker(retries.first_wait, retries.longest_wait, chance)
+    return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))
 
 
 def credentials_of(job: LoadedJob, identity: str) -> dict[str, str]:

@@ -33,8 +33,10 @@ PACKAGES = ("polite-fetcher", "msgspec", "jmespath", "lxml", "ahocorasick-rs", "
 class Repro:
     """One answer that could not be parsed, its row, and what was said of it.
 
-    The answer is the `body`, or the one that the cache keeps by `request_key`; neither where it was too large. `values`
-    are what the row offers, each with the name of its kind where JSON has none for it. `at` is in epoch seconds.
+    The answer is the `body`, or the one that the cache keeps by `request_key`; neither where it was too large. Behind
+    an annotator that asks, the so-manieth of the job by `stage`, the `body` has the records as that has left them.
+    `values` are what the row offers, each with the name of its kind where JSON has none for it. `at` is in epoch
+    seconds.
     """
 
     row_key: str
@@ -46,6 +48,7 @@ class Repro:
     request_key: str = ""
     body: bytes | None = None
     parse_part: str = ""
+    stage: int = 0
     versions: dict[str, str] = field(default_factory=dict)
 
 

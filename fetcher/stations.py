@@ -16,7 +16,7 @@ from fetcher.annotate.asked import Asked
 from fetcher.annotate.from_job import flow_of
 from fetcher.annotate.steps import Step, annotated
 from fetcher.annotate.steps import load as load_steps
-from fetcher.batches import Batches
+from fetcher.batches import Batches, Listed
 from fetcher.compose.pages import place_of
 from fetcher.engines.engine import Engine
 from fetcher.engines.machine import cores, memory_share, no_processes
@@ -25,15 +25,12 @@ from fetcher.engines.processes import Processes
 from fetcher.engines.scales import PLAIN_S_PER_BYTE, SHAPED_S_PER_BYTE, Scales
 from fetcher.engines.threads import InThread
 from fetcher.errors import RunStopped
-from fetcher.fetch.adaptive import Adaptive
-from fetcher.fetch.breaker import Breaker
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.caching import Policy
 from fetcher.fetch.client import Client
-from fetcher.fetch.health import Health
 from fetcher.fetch.judging import Witness
-from fetcher.fetch.limits import Realm
+from fetcher.fetch.limits import Crowd, Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.fetch.usable import Usable
@@ -47,7 +44,8 @@ from fetcher.model import SETTLED, Outcome, RowState
 from fetcher.parse.formats import Format
 from fetcher.parse.from_job import parsing_of
 from fetcher.parse.records import Answer, Parsed, Parsing, load, parse_item
-from fetcher.realms import realms_of, shared_by
+from fetcher.prompts import Prompts
+from fetcher.realms import health_of, realms_of, shared_by
 from fetcher.redaction import redacted
 from fetcher.repros import Repros
 from fetcher.tally import Tally
@@ -166,7 +164,8 @@ Work = tuple[Callable[[Item], Result], Callable[[], None]]
 async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, stack: AsyncExitStack) -> Stations:
     """The stations between reading and writing, open until the stack closes."""
     cache = await open_cache(job, around, stack)
-    client = await open_client(job, around, cache, stack)
+    crowds: dict[str, Crowd] = {}
+    client = await open_client(job, around, (cache, crowds), stack)
     is_trial = around.witness is not None
     parsing, asked = annotated_parsing(job, around.now(), is_trial=is_trial)
     engine = await stack.enter_async_context(engine_of(job.parse, parsing))
@@ -175,8 +174,8 @@ async def open_stations(job: LoadedJob, around: Surroundings, settle: Settle, st
         engine.warm_up()
     askers = []
     for own, told in zip(job.asking.values(), asked, strict=True):
-        asking = await open_client(own, around, cache, stack, usable=usable_of(own, told))
-        askers.append(Asker(told, own, asking, batches_of(own, asking)))
+        asking = await open_client(own, around, (cache, crowds), stack, usable=usable_of(own, told))
+        askers.append(Asker(told, own, asking, batches_about(own, told, asking, around.budget)))
     return Stations(
         *(job, client, parsing, engine, settle, Owed(), partial(undisturbed, around.drain), around.tally),
         batches=batches_of(job, client),
@@ -218,15 +217,22 @@ async def open_cache(job: LoadedJob, around: Surroundings, stack: AsyncExitStack
 
 
 async def open_client(
-    job: LoadedJob, around: Surroundings, cache: Cache | None, stack: AsyncExitStack, *, usable: Usable | None = None
+    job: LoadedJob,
+    around: Surroundings,
+    common: tuple[Cache | None, dict[str, Crowd]],
+    stack: AsyncExitStack,
+    *,
+    usable: Usable | None = None,
 ) -> Client:
-    """Who asks what the job's `[fetch]` says."""
+    """Who asks what the job's `[fetch]` says. `common` to all of a run are the cache, and who is under way in each
+    realm."""
+    cache, crowds = common
     retries = Retries(job.fetch.retries, around.chance, around.now, budget=around.budget)
     log = None
     if around.witness is None:
         log = RequestLog(runs_of(job, around.layout), around.now(), time.monotonic)
         await stack.enter_async_context(log)
-    realms = [await stack.enter_async_context(realm) for realm in realms_for(job, around)]
+    realms = [await stack.enter_async_context(realm) for realm in realms_for(job, around, crowds)]
     client = Client(
         *(job.fetch, cache, retries, around.tally),
         realms=realms,
@@ -246,8 +252,9 @@ def runs_of(job: LoadedJob, layout: Layout) -> Path:
 
 
 def usable_of(job: LoadedJob, asked: Asked) -> Usable | None:
-    """Which answers can be used, where more has to be known than that they are answers."""
-    if not asked.chat or not isinstance(job.fetch, ModelSection):
+    """Which answers can be used, where more has to be known than that they are answers. Of a batch that is seen part
+    by part."""
+    if not asked.chat or not isinstance(job.fetch, ModelSection) or job.fetch.batch:
         return None
     return Usable(asked.chat.fault, job.fetch.attempts)
 
@@ -300,15 +307,29 @@ def with_annotators(parsing: Parsing, before: tuple[Step, ...], asked: Sequence[
 
 def batches_of(job: LoadedJob, client: Client) -> Batches | None:
     """What asks about several rows at once, where the job does."""
-    is_lines = job.annotator is None and job.parse.format == "ndjson"
-    return Batches(job.fetch, job.fetch.batch, client, is_lines=is_lines) if job.fetch.batch else None
+    if not job.fetch.batch:
+        return None
+    sharing = Listed(job.fetch, job.fetch.batch, job.annotator is None and job.parse.format == "ndjson")
+    return Batches(job.fetch, job.fetch.batch, client, sharing=sharing)
 
 
-def realms_for(job: LoadedJob, around: Surroundings) -> list[Realm]:
+def batches_about(job: LoadedJob, asked: Asked, client: Client, budget: Budget, *, attempts: int = 0) -> Batches | None:
+    """What asks an annotator's questions several at once, where the job does. A record may be asked about so many
+    `attempts` times, or as often as the job says, while its answers cannot be used."""
+    if not (job.fetch.batch and asked.chat and isinstance(job.fetch, ModelSection)):
+        return batches_of(job, client)
+    prompts = Prompts(job.fetch, asked.chat, attempts or job.fetch.attempts)
+    return Batches(job.fetch, job.fetch.batch, client, sharing=prompts, budget=budget)
+
+
+def realms_for(job: LoadedJob, around: Surroundings, crowds: dict[str, Crowd]) -> list[Realm]:
     """What is asked, once for each of the job's keys."""
-    count = job.fetch.auth.count if job.fetch.auth else 1
-    shared = shared_by(job, around.user_state, around.now) if around.user_state else [None] * count
-    return [Realm(job.fetch.limits, time.monotonic, one, health_of(job, around)) for one in shared]
+    keys, chance = realms_of(job), around.chance
+    shared = shared_by(job, around.user_state, around.now) if around.user_state else [None] * len(keys)
+    return [
+        Realm(job.fetch.limits, time.monotonic, one, health_of(job, chance), crowd=crowds.setdefault(key, Crowd()))
+        for key, one in zip(keys, shared, strict=True)
+    ]
 
 
 def policy_of(job: LoadedJob) -> Policy:
@@ -321,10 +342,3 @@ def unsettled(ledger: Ledger, row_keys: Sequence[str]) -> set[str]:
     """Which of these rows may still need the answer that is kept for them."""
     standings = ledger.standings(row_keys)
     return {key for key in row_keys if key not in standings or standings[key].state not in SETTLED}
-
-
-def health_of(job: LoadedJob, around: Surroundings) -> Health:
-    """What is watched of the API."""
-    retries, limits = job.fetch.retries, job.fetch.limits
-    breaker = Breaker(retries.first_wait, retries.longest_wait, around.chance)
-    return Health(breaker, Adaptive(limits.concurrency, limits.adaptive))

@@ -138,7 +138,7 @@ class Answering:
     async def keep(self, request, response, row_key=""):
         pass
 
-    async def ask(self, request, intend=None):
+    async def ask(self, request, intend=None, *, is_again=False):
         self.asked.append(request)
         if intend:
             await intend()

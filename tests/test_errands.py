@@ -1,5 +1,7 @@
 """Where a row's answers may come from, and where its pages go on, given how it stood."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,17 @@ def test_a_row_goes_on_at_its_page_and_asks_anew_for_one_that_failed(state, sour
     not."""
     errand = errand_of(ROW, Verdict.ASK, Standing(state, position=THIRD.text), fetch_of())
     assert (errand.place, errand.source) == (THIRD, source)
+
+
+@pytest.mark.parametrize(
+    ("is_paged", "is_here", "source"),
+    [(False, True, Source.KEPT_FIRST), (True, True, Source.API_ONLY), (True, False, Source.API_ONLY)],
+)
+def test_an_answer_that_annotators_ask_about_is_not_asked_for_again(is_paged, is_here, source):
+    """While its old records stand. Of pages the next ones of an older pass are kept, too, and are not those."""
+    standing = Standing(RowState.GAVE_UP, digest=b"old", position=replace(FIRST, is_here=is_here, number=2).text)
+    fetch = fetch_of() if is_paged else Fetch(base_url="https://api.example.org", url="/")
+    assert errand_of(ROW, Verdict.ASK, standing, fetch).source == source
 
 
 @given(st.sampled_from(RowState), st.binary(max_size=2), st.sampled_from([Verdict.ASK, Verdict.ASK_ANEW]))

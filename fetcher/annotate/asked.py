@@ -16,8 +16,8 @@ class Asked:
     """An annotator that asks. `take` are (field, path in the answer), None where the answer is taken as it is; of a
     `chat` it is what the model has said. Its result goes `into` a field, or its fields into the record.
 
-    `name` tells it from others in messages; `then` are the annotators behind it that ask nobody. With an
-    `origin` the record says where its fields are from.
+    `name` tells it from others in messages; `then` are the annotators behind it that ask nobody. `drops` are fields
+    with pictures that nobody needs behind it. With an `origin` the record says where its fields are from.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Asked:
     only_empty: bool = False
     then: tuple[Step, ...] = ()
     origin: Origin | None = None
+    drops: tuple[str, ...] = ()
 
     def wants(self, record: Record) -> bool:
         """Whether this record is asked about."""

@@ -39,13 +39,38 @@ def flow_of(
     ends = [*asking, len(sections)]
 
     def steps(begin: int, end: int) -> tuple[Step, ...]:
-        return steps_of(sections[begin:end], origins[begin:end], folder, is_trial=is_trial)
+        found = steps_of(sections[begin:end], origins[begin:end], folder, is_trial=is_trial)
+        return tuple(_carrying(step, sections[end:]) for step in found)
 
     flow = [
-        replace(_asked(sections[at], at), then=steps(at + 1, end), origin=origins[at])
+        replace(
+            _asked(sections[at], at), then=steps(at + 1, end), origin=origins[at], drops=_dropped_behind(sections, at)
+        )
         for at, end in zip(asking, ends[1:], strict=True)
     ]
     return steps(0, ends[0]), tuple(flow)
+
+
+def _carrying(step: Step, later: Sequence[AnnotateSection]) -> Step:
+    """The same, its picture left to the record where annotators need it behind one that asks."""
+    by = step.by
+    if not isinstance(by, Images) or not _is_needed(by.content, later):
+        return step
+    return replace(step, by=replace(by, is_needed=True))
+
+
+def _dropped_behind(sections: Sequence[AnnotateSection], at: int) -> tuple[str, ...]:
+    """Fields with pictures that nobody needs behind the annotator at that place."""
+    pictures = {section.image.bytes_ for section in sections[:at] if section.image and section.image.bytes_}
+    return tuple(sorted(name for name in pictures if not _is_needed(name, sections[at + 1 :])))
+
+
+def _is_needed(picture: str, by: Sequence[AnnotateSection]) -> bool:
+    """Whether one of them looks at the picture in that field, or sends it to somebody."""
+    return bool(picture) and any(
+        (section.image and section.image.bytes_ == picture) or (section.asks and picture in section.asks.slots())
+        for section in by
+    )
 
 
 def _asked(section: AnnotateSection, number: int) -> Asked:

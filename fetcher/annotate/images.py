@@ -36,7 +36,8 @@ HASHED_AT = (128, 128)
 @dataclass(frozen=True, slots=True)
 class Images:
     """How pictures are looked at. A record has a picture's path (`path` is filled from it, and counts from `base`), or
-    the picture itself in the field `content`. `take` are the fields that are added."""
+    the picture itself in the field `content`, which is left to the record if it `is_needed` behind an annotator that
+    asks. `take` are the fields that are added."""
 
     take: tuple[str, ...]
     max_pixels: int
@@ -44,6 +45,7 @@ class Images:
     base: str
     content: str = ""
     thumbnails: Thumbnails | None = None
+    is_needed: bool = False
 
     def found(self, record: Mapping[str, Value], origin: str) -> dict[str, object]:
         """The fields for a record. `origin` names the record, in all runs alike.

@@ -61,10 +61,10 @@ class Step:
 
 
 def annotated(steps: tuple[Step, ...], records: Iterable[Record], row_key: str = "") -> Iterator[Record]:
-    """The records with what the annotators have added, without the pictures themselves. `row_key` is what their row
-    is known by. Raises `Quarantined` for a record that one cannot take, `JobError` where a function or a table cannot
-    be read, `DiskFailed` where a picture cannot be saved."""
-    pictures = {step.by.content for step in steps if isinstance(step.by, Images)}
+    """The records with what the annotators have added, without pictures that nobody needs any more. `row_key` is what
+    their row is known by. Raises `Quarantined` for a record that one cannot take, `JobError` where a function or a
+    table cannot be read, `DiskFailed` where a picture cannot be saved."""
+    pictures = {step.by.content for step in steps if isinstance(step.by, Images) and not step.by.is_needed}
     at_once = frames.MOST_RECORDS if any(isinstance(step.by, ByFrame) for step in steps) else 1
     left = enumerate(records, 1)
     while some := {number: _copied(record, number) for number, record in islice(left, at_once)}:

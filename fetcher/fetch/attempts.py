@@ -17,7 +17,7 @@ class Asking:
 
     The `hop` is what is sent now, in that `realm`; `shown` is the credential that goes along, if it `is_signed`.
     Answers of `accepted` statuses count as they are. `asked_at` (epoch seconds) and `status` are of the last attempt;
-    so many `answers` came that might be used.
+    so many `answers` came that might be used. What is asked once more `is_again`: it was sent before.
     """
 
     request: Request
@@ -29,12 +29,18 @@ class Asking:
     attempts: int = 0
     answers: int = 0
     is_reused: bool = False
+    is_again: bool = False
     accepted: frozenset[int] = frozenset()
     asked_at: float = 0.0
     status: int | None = None
     start: Start = field(default_factory=lambda: Start(0.0))
     realm: Realm | None = None
     shown: Placed | None = None
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether anybody has been asked before."""
+        return self.is_again or self.attempts > 0
 
     async def leave(self) -> None:
         """There is a connection, and nothing has gone out over it: one that is refused has sent nothing."""

@@ -148,14 +148,17 @@ class Client:
         request: Request,
         intend: Callable[[], Awaitable[None]] | None = None,
         accepted: frozenset[int] = frozenset(),
+        *,
+        is_again: bool = False,
     ) -> Fetched:
         """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does.
 
-        Answers of `accepted` statuses are taken as they are.
+        Answers of `accepted` statuses are taken as they are. What is asked again, after an answer that could not be
+        used, waits no longer than until the client is halted.
         """
         began, deadline = time.monotonic(), Deadline(self._settings.retries.deadline)
         hop = first_hop(request, self._homes, self._masks.forms)
-        asking = Asking(request, intend, intend is None, hop, deadline=deadline, accepted=accepted)
+        asking = Asking(request, intend, intend is None, hop, deadline=deadline, accepted=accepted, is_again=is_again)
         try:
             return await self._retries.run(partial(self._attempt, asking), deadline)
         except RowError as error:
@@ -165,7 +168,7 @@ class Client:
             raise
 
     async def _attempt(self, asking: Asking) -> Fetched:
-        self._tally.retries += asking.attempts > 0
+        self._tally.retries += asking.was_sent
         may_renew = True
         while True:
             response, said, key = await self._chain(asking)
@@ -303,7 +306,7 @@ class Client:
     async def _started(self, asking: Asking) -> AsyncIterator[tuple[Key, Start]]:
         left_s = asking.deadline.left_s()
         longest_s = min(self._settings.retries.max_wait, left_s)
-        was_sent = asking.attempts and not asking.is_repeatable
+        was_sent = asking.was_sent and not asking.is_repeatable
         try:
             async with AsyncExitStack() as stack:
                 async with turn_within(left_s, self._wire.later_turns if was_sent else set()):

@@ -7,7 +7,7 @@ long. What other processes do there comes through the shared log of starts.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,15 +20,12 @@ from fetcher.fetch.policies import REQUESTS
 from fetcher.fetch.quotas import Quotas
 from fetcher.fetch.rations import Rations, RationSettings, UsedUp
 from fetcher.fetch.starts import Clocks, StartsLog
+from fetcher.fetch.waking import news_within
 from fetcher.fetch.windows import LARGEST_DELAY, Allowance, Pace, Start, WindowSettings, pace, window_of
 from fetcher.job.units import Rate
 
 TURN_S = 0.001
 """Another process decides on its start meanwhile, which takes microseconds."""
-
-EARLY_S = 0.0005
-"""The loop rounds its timers up to a millisecond, a fifth of the spacing at 200 a second: one is set for so much
-earlier, and the rest is waited for in turns of the loop."""
 
 LOOK_S = 0.02
 """How often a realm that waits looks for what other processes have written."""
@@ -58,11 +55,30 @@ class Shared:
     clocks: Clocks
 
 
+class Crowd:
+    """Who is under way in one realm, of all parts of a run that ask there: each has limits of its own, and a number of
+    calls at once that counts those of the others, too."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._waiting: list[asyncio.Event] = []
+
+    def join(self, news: asyncio.Event) -> None:
+        """Whoever waits for that hears of each end."""
+        self._waiting.append(news)
+
+    def ended(self) -> None:
+        """One of those under way is not any more."""
+        self.under_way -= 1
+        for news in self._waiting:
+            news.set()
+
+
 class Realm:
     """`async with Realm(...)`: what a limit is about, an origin and a credential.
 
     Starts leave in the order in which they were asked for. Without `shared`, nobody else is known of, and what may
-    be used up is not counted; without `health`, failures change nothing.
+    be used up is not counted; without `health`, failures change nothing; without a `crowd` it is the run's only one.
     """
 
     def __init__(
@@ -71,6 +87,8 @@ class Realm:
         clock: Callable[[], float],
         shared: Shared | None = None,
         health: Health | None = None,
+        *,
+        crowd: Crowd | None = None,
     ) -> None:
         self._limits = limits
         self.pace = pace(limits)
@@ -78,6 +96,8 @@ class Realm:
         self._slots = asyncio.BoundedSemaphore(limits.concurrency)
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
+        self._crowd = crowd or Crowd()
+        self._crowd.join(self._news)
         self._shared = shared
         self._health = health
         self._log: StartsLog | None = None
@@ -139,7 +159,7 @@ class Realm:
                 self.pace.ended(start, self._clock())
                 if self._log and is_news:
                     self._log.ended(start)
-                self._news.set()
+                self._crowd.ended()
 
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""
@@ -242,6 +262,8 @@ class Realm:
             await self._wait(wait_s if is_ours else TURN_S, is_ours)
 
     def _ready_at(self, weight: int) -> float:
+        if self._crowd.under_way >= self._limits.concurrency:
+            return float("inf")  # until one of them ends
         ready = self.pace.ready_at(weight)
         return max(ready, self._health.ready_at()) if self._health else ready
 
@@ -279,6 +301,7 @@ class Realm:
 
     def _made(self, weight: int) -> Start:
         start = self.pace.commit(self._clock(), weight)
+        self._crowd.under_way += 1
         if self._health:
             self._health.begun(start)
         if self._log:
@@ -290,17 +313,7 @@ class Realm:
             wait_s = min(wait_s, LOOK_S)
         if self._health:
             wait_s = min(wait_s, max(0.0, self._health.hopeless_at() - self._clock()))
-        if wait_s <= 2 * EARLY_S:
-            began = self._clock()
-            await asyncio.sleep(0)
-            if self._clock() > began:  # a clock that stands still waits for a timer
-                return
-        else:
-            wait_s -= EARLY_S
-        self._news.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s if wait_s < float("inf") else None):
-                await self._news.wait()
+        await news_within(self._news, wait_s, self._clock)
 
 
 class TooLong(Exception):

@@ -33,6 +33,7 @@ TURNED_AWAY = frozenset({403, 408, 413, 425, 429, 503})
 ASKED_NEXT_RUN = frozenset({403, 407, 511})
 """The address, the network or what we may do is wrong, not the row: whoever mends it must not find its rows settled."""
 
+TOO_MUCH = "too much has failed lately for more in this run"
 HINT_JITTER = 0.1
 HINT_JITTER_MOST_S = 30.0
 
@@ -108,9 +109,7 @@ class Retries:
     def _is_enough(self, state: tenacity.RetryCallState) -> bool:
         return state.attempt_number >= self.settings.attempts - 1 or not self.budget.take()
 
-    def _given_up(
-        self, failure: BaseException | None, made: int, why: str = "too much has failed lately for more in this run"
-    ) -> GaveUp:
+    def _given_up(self, failure: BaseException | None, made: int, why: str = TOO_MUCH) -> GaveUp:
         said = f"{failure}; {made} attempt{'' if made == 1 else 's'}"
         if made >= self.settings.attempts:
             return GaveUp(said)

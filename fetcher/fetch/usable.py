@@ -21,6 +21,11 @@ class Usable:
         for."""
         fault = self.fault(response.body)
         if fault and answers >= self.attempts:
-            raise Quarantined(f"{fault}; {answers} answer{'' if answers == 1 else 's'}, none of which can be used")
+            raise none_usable(fault, answers)
         if fault:
             raise AttemptFailed(fault)
+
+
+def none_usable(fault: str, answers: int) -> Quarantined:
+    """What ends a question after so many answers, the last of which has that fault."""
+    return Quarantined(f"{fault}; {answers} answer{'' if answers == 1 else 's'}, none of which can be used")

@@ -93,7 +93,7 @@ class Wire:
 
     def check_turned_away(self, asking: Asking) -> None:
         """Raise `Parked` once the wire is halted, for what is on record as sent and was turned away: it is not lost."""
-        if self._halted.is_set() and asking.attempts and not asking.is_repeatable:
+        if self._halted.is_set() and asking.was_sent and not asking.is_repeatable:
             raise Parked("turned away, and not asked again before the run ended", 0.0)
 
     async def sleep(self, wait: Awaitable[None]) -> None:

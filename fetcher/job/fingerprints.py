@@ -125,6 +125,8 @@ def _annotator(section: AnnotateSection, job: LoadedJob) -> object:
 def _questions(asks: ServiceSection, job: LoadedJob) -> dict[str, object]:
     """What an annotator asks, what its answers mean, and what is taken of them."""
     rules = [rule.model_dump(mode="json") for rule in asks.expect]
+    if isinstance(asks, ModelSection):
+        asks = asks.model_copy(update={"batch": None})  # each record's question is what it is by itself
     told = {"asked": _asked(asks, job.secrets), "expect": rules, "take": asks.take}
     return told | ({"labels": asks.labels, "schema": asks.schema_} if isinstance(asks, ModelSection) else {})
 

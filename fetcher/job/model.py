@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fetcher.job.batch import Batch
 from fetcher.job.entries import BaseUrl, UrlPath
 from fetcher.job.expect import Expect
 from fetcher.job.kinds import Kind, whole_number
@@ -20,6 +21,10 @@ AROUND_LABELS = " \t\r\n\"'`.*"
 
 BODIES = ("json_", "form", "multipart", "text", "graphql")
 COST_PATH = "usage.total_tokens"
+MOST_RECORDS = 1000
+WRAPPING = 16
+"""Tokens that the number of a record takes in an answer about several, and what stands round it."""
+
 RULES = (
     {"status": [429], "text": "insufficient_quota", "action": "stop", "reason": "error.message"},
     {
@@ -33,6 +38,16 @@ RULES = (
 )
 """What answers of such APIs mean, behind the rules of the job itself."""
 
+
+def parse_batch(value: object) -> Batch:
+    """A number of records; what differs between them is known once there is a prompt."""
+    if isinstance(value, Batch):
+        return value
+    return Batch(size=_RECORDS.read(value), each=("prompt",))
+
+
+_RECORDS = whole_number(1, MOST_RECORDS)
+_Batch = Annotated[Batch, Kind(parse_batch, lambda: {**_RECORDS.schema(), "examples": [20]})]
 _Text = Annotated[Template, Kind(read_template, lambda: {"type": "string"})]
 _Schema = Annotated[dict[str, Any], Kind(parse_json_schema, lambda: {"type": "object"})]
 
@@ -62,6 +77,10 @@ class ModelSection(ServiceSection):
     max_tokens: Annotated[int, whole_number(1, 10**6)] = Field(
         default=64, description="Tokens that an answer may have. They count in the rate until the answer tells."
     )
+    batch: _Batch | None = Field(
+        default=None,
+        description="How many records are asked about in one prompt at most: 20. Left out: each by itself.",
+    )
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="Further keys of the request, such as { temperature = 0 }; no slots."
     )
@@ -73,11 +92,26 @@ class ModelSection(ServiceSection):
         bare = {label.strip(AROUND_LABELS).casefold() for label in self.labels}
         if len(bare) < len(self.labels) or "" in bare:
             raise ValueError("expected labels that are told apart by their letters, whatever their case")
-        if strange := [name for name in (*BODIES, "batch") if getattr(self, name) is not None]:
+        if strange := [name for name in BODIES if getattr(self, name) is not None]:
             raise ValueError(f"a model does not take '{strange[0].rstrip('_')}': its prompt is what it is asked")
         if self.labels and self.take:
             raise ValueError("labels are the whole answer, so there is nothing to 'take'")
         return self
+
+    def _batch_fault(self) -> str | None:
+        if self.batch is None:
+            return None
+        if self.idempotency_key:
+            return "expected either 'batch' or 'idempotency_key', got both: no record of a batch has a key of its own"
+        if not self._differing:
+            return "batch needs a slot in 'prompt' that 'system', 'url', 'query' and 'headers' have not"
+        return None
+
+    @property
+    def _differing(self) -> tuple[str, ...]:
+        """The slots that may be filled differently for records of one prompt."""
+        shared = set(slots_in([self.system, self.url, self.query, self.headers]))
+        return tuple(name for name in self.prompt.slots if name not in shared)
 
     @cached_property
     def prompt_slots(self) -> frozenset[str]:
@@ -95,11 +129,28 @@ class ModelSection(ServiceSection):
         limits = self.limits
         if not (limits.cost_path or limits.cost_header):
             limits = limits.model_copy(update={"cost_path": COST_PATH})
-        return self.model_copy(update={"json_": body, "expect": (*self.expect, *rules), "limits": limits})
+        told_apart = {"each": self._differing, "counts_rows": isinstance(limits.cost, Template)}
+        batch = self.batch and self.batch.model_copy(update=told_apart)
+        rules = (*self.expect, *rules)
+        return self.model_copy(update={"json_": body, "expect": rules, "limits": limits, "batch": batch})
 
     @property
     def _instruction(self) -> str:
         if self.labels:
             return f"Answer with one of these labels alone: {', '.join(self.labels)}."
-        schema = json.dumps(self.schema_, ensure_ascii=False, separators=(",", ":"))
-        return f"Answer with JSON alone, by this JSON Schema: {schema}"
+        return f"Answer with JSON alone, by this JSON Schema: {_compact(self.schema_)}"
+
+    @property
+    def instruction_for_several(self) -> str:
+        """How the model has to answer about several records."""
+        answer = self.schema_ if self.schema_ is not None else {"enum": list(self.labels)}
+        item = {"properties": {"number": {"type": "integer"}, "answer": answer}, "required": ["number", "answer"]}
+        return (
+            "You are given several records, each a line of JSON with its number. Judge each by itself, and answer "
+            "about all of them with JSON alone, an item for each record with its number, by this JSON Schema: "
+            + _compact({"type": "array", "items": {"type": "object", **item}})
+        )
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

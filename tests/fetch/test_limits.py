@@ -11,7 +11,7 @@ from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import PATIENCE_UNPROVEN_S, TRIALS, Breaker, Sign
 from fetcher.fetch.health import Health, Hopeless
 from fetcher.fetch.hints import Hints, Quota, ToldAllowance
-from fetcher.fetch.limits import LARGEST_TOLD, LONGEST_TOLD_S, Realm, TooLong, horizon_s, realm_key
+from fetcher.fetch.limits import LARGEST_TOLD, LONGEST_TOLD_S, Crowd, Realm, TooLong, horizon_s, realm_key
 from fetcher.fetch.windows import LARGEST_DELAY, Pace, Start, Window, pace
 from fetcher.job.sections import Limits
 from fetcher.job.units import Rate
@@ -114,6 +114,34 @@ def test_strict_limits_hold_whatever_the_way(limits, ways, most_s):
     strict = limits.model_copy(update={"strict": True})
     seen = let_through(strict, ways, lambda way: way.there * most_s, lambda way: way.back * most_s)
     assert [crowded(seen.arrived, rate) for rate in limits.rate] == [[] for _ in limits.rate]
+
+
+PARTS = st.lists(st.integers(1, 4), min_size=1, max_size=3)
+
+
+@given(PARTS, st.lists(st.tuples(st.integers(0, 2), st.floats(0, 2), st.floats(0, 5)), min_size=1, max_size=30))
+def test_parts_of_a_run_that_ask_in_one_realm_count_each_others_calls(most, calls):
+    """Each has a number of its own, and begins nothing while as many are under way, whosesoever; all get their turn."""
+    clock, under_way, done = VirtualClock(), list[int](), list[int]()
+
+    async def send(realm: Realm, part: int, took_s: float) -> None:
+        async with realm.start(NO_LIMIT_S):
+            assert len(under_way) < most[part]
+            under_way.append(part)
+            await asyncio.sleep(took_s)
+            under_way.remove(part)
+        done.append(part)
+
+    async def story() -> None:
+        crowd = Crowd()
+        realms = [Realm(Limits(concurrency=number), clock.now, crowd=crowd) for number in most]
+        async with asyncio.TaskGroup() as group:
+            for part, pause_s, took_s in calls:
+                await asyncio.sleep(pause_s)
+                group.create_task(send(realms[part % len(most)], part % len(most), took_s))
+
+    run_virtual(story(), clock)
+    assert len(done) == len(calls)
 
 
 @given(LIMITS, WAYS)

@@ -102,6 +102,10 @@ def test_faults_of_a_service_are_told_where_they_are(faults, old, new, fault):
         ('labels = ["good", "bad"]', 'schema.properties.a.type = "text"', "expected a type such as string"),
         ('labels = ["good", "bad"]', 'schema.required = "a"', "expected a list of 'required'"),
         ('labels = ["good", "bad"]', "schema = {}", "expected a JSON Schema such as"),
+        ("labels =", "batch = 0\nlabels =", "batch: expected a whole number from 1 to 1000, got 0"),
+        ("labels =", "batch = { size = 5 }\nlabels =", "batch: expected a whole number from 1 to 1000, got a table"),
+        ("labels =", "batch = 5\nidempotency_key = true\nlabels =", "expected either 'batch' or 'idempotency_key'"),
+        ("labels =", 'batch = 5\nsystem = "{name}"\nlabels =', "batch needs a slot in 'prompt' that 'system'"),
     ],
 )
 def test_faults_of_a_model_are_told_where_they_are(faults, old, new, fault):
@@ -144,6 +148,18 @@ def test_another_question_is_another_parse_part_and_no_other_request(load):
         parse_fingerprint(load(MODEL.replace(*words))) for words in (("", ""), ("What", "Who"), ("good", "fine"))
     }
     assert len(prompts) == 3
+
+
+def test_how_many_records_go_into_a_prompt_is_no_part_of_the_question(load):
+    """Records that stand by answers to single prompts stand."""
+    assert parse_fingerprint(load(MODEL + "batch = 20\n")) == parse_fingerprint(load(MODEL))
+
+
+def test_records_of_a_batch_differ_in_the_slots_of_the_prompt_alone(load):
+    """What the system prompt or a header is filled with is the same for all of a request."""
+    told = 'batch = 20\nsystem = "You know {id}."\n'
+    (asking,) = load(MODEL.replace("{name}", "{name} {id}") + told).asking.values()
+    assert (asking.fetch.batch.size, asking.fetch.batch.each) == (20, ("name",))
 
 
 def test_a_model_is_a_service_with_a_body_and_rules(load):

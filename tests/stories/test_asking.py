@@ -2,11 +2,19 @@
 
 import asyncio
 import json
+from array import array
 
 import pytest
 from aiohttp import web
 
+from fetcher.export.frames import read_records
+from fetcher.fetch.request_log import logs, sent_in
+from fetcher.job.load import load_job
+from fetcher.job.units import Rate
+from fetcher.launch import layout_of
 from fetcher.model import RowState
+from fetcher.stations import runs_of
+from fetcher.verify import rate_problems
 from tests.stories.feeds import pending_signals, published, sets, states, until
 from tests.stories.feeds import serving as serving_feed
 from tests.stories.services import FREE, PAID, by_id, cities, make_names_job, no_answer, serving_services
@@ -496,3 +504,73 @@ def test_each_annotator_keeps_to_its_own_limits(fetcher, is_content, tmp_path, s
     job.write_text(raised)
     assert fetcher("run", job).code == 0
     assert sum(services.taken().values()) == 1
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_annotators_that_ask_one_api_keep_to_its_limits_together(fetcher, tmp_path, services, is_apart):
+    """A rate counts the requests of both, and so does the number of calls at once; with realms of their own it does
+    not."""
+    under_way, most = list[str](), list[int]()
+
+    async def slow(question: str) -> None:
+        under_way.append(question)
+        most.append(len(under_way))
+        await asyncio.sleep(0.05)
+        under_way.remove(question)
+
+    services.fate = slow
+    limits = 'limits = { rate = "4/1 s", smooth = false, concurrency = 2, REALM }\nretries'
+    one = FREE.replace("retries", limits.replace("REALM", 'realm = "one"' if is_apart else "headroom = 0.02"))
+    two = FREE.replace("/place/", "/more/").replace('take = ["place.city", "length"]', 'take = { more = "length" }')
+    two = two.replace("retries", limits.replace("REALM", "headroom = 0.02"))
+    job = make_names_job(tmp_path, services.url, [f"name {number}" for number in range(6)], one + two)
+    ran = fetcher("run", job)
+    assert ran.code == 0, ran.err
+    loaded = load_job(job, {})
+    runs = [runs_of(asking, layout_of(loaded)) for asking in loaded.asking.values()]
+    times = array("d", sorted(sent.at for folder in runs for log in logs(folder) for sent in sent_in(log)))
+    assert len(times) == 12
+    assert bool(list(rate_problems(Rate(4, 1.0), times))) == is_apart
+    assert max(most) <= 2 or is_apart
+
+
+def told_lengths(folder) -> list[int]:
+    """What the service has told of each record that stands, in order."""
+    rows = [row for frame in read_records(folder, latest=True) for row in frame.to_dict("records")]
+    rows.sort(key=lambda row: (row["day"], row["number"]))
+    return [16 if "16" in str(row.get("length", row.get("paid"))) else 12 for row in rows]
+
+
+@pytest.mark.parametrize(("kind", "state"), [(FREE, "gave up"), (PAID, "unknown")])
+def test_a_record_stands_until_its_new_question_is_answered(fetcher, is_content, tmp_path, services, kind, state):
+    """A service that fails during --reparse takes nothing away; the next run asks for the rest, and not the job's API.
+    The same where a paid answer was lost, once somebody says so."""
+    questions = kind.replace("{name}", "{day}-{number}").replace("URL", services.url)
+    with serving_feed(published) as feed:
+        job = tmp_path / "job.toml"
+        job.write_text(
+            'name = "feed"\n[read.dates]\nfrom = "2019-01-01"\nto = "2019-01-02"\n[fetch]\n'
+            f'base_url = "{feed.url}"\nurl = "/days"\nquery = {{ date = "{{date}}" }}\n[parse]\nrecords = "items[]"\n'
+            f"{questions}[write]\nfolder = 'out'\n"
+        )
+        assert fetcher("run", job).code == 0
+        job.write_text(job.read_text().replace("{day}-{number}", "new-{day}-{number}"))
+        feed.taken()
+        services.fate = lambda asked: web.Response(status=500) if "new-2019-01-01-1" in asked else None
+
+        assert fetcher("run", job, "--reparse").code == 3
+
+        assert told_lengths(tmp_path / "out") == [12, 12, 12, 16, 16, 16]
+        assert states(tmp_path / "out") == {"done": 1, state: 1}
+        is_content(job)
+        services.fate = lambda asked: None
+        if state == "unknown":
+            services.taken()
+            assert fetcher("run", job).code == 3
+            assert services.taken() == {}
+            assert fetcher("failures", "retry", job).code == 0
+        ran = fetcher("run", job)
+        assert ran.code == 0, ran.err
+        assert told_lengths(tmp_path / "out") == [16] * 6
+        assert feed.taken() == []
+        is_content(job)

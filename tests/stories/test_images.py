@@ -196,3 +196,49 @@ def test_pictures_of_an_api_are_resized_and_not_written(fetcher, output, tmp_pat
         feed.taken()
         assert fetcher("run", tmp_path / "job.toml", "--reparse").code == 0
         assert feed.taken() == []
+
+
+PICTURE = '[[annotate]]\ninto = "{into}"\n[annotate.image]\nbytes = "bytes"\ntake = {take}\n'
+QUESTION = (
+    '[[annotate]]\ninto = "{into}"\n[annotate.service]\nbase_url = "{url}"\nurl = "/days"\nquery = {{ {query} }}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("annotators", "added"),
+    [
+        ("SHAPE PLACE HASH", {"shape": {"width": 8}, "place": {"of": "8"}, "hash": {"format": "png"}}),
+        ("SHAPE PLACE PLACE HASH", {"shape": {"width": 8}, "place": {"of": "8"}, "hash": {"format": "png"}}),
+        ("SHAPE SEEN", {"shape": {"width": 8}, "seen": {"of": "iVBO"}}),
+        ("SHAPE SEEN HASH", {"shape": {"width": 8}, "seen": {"of": "iVBO"}, "hash": {"format": "png"}}),
+        ("PLAIN HASH", {"place": {"of": "a"}, "hash": {"format": "png"}}),
+        ("HASH PLACE", {"place": {"of": "8"}, "hash": {"format": "png"}}),
+    ],
+)
+def test_a_picture_is_there_for_whoever_needs_it_behind_a_service_and_never_written(
+    fetcher, output, tmp_path, annotators, added
+):
+    """For another look at it, and for a service that is sent it; in the end it is gone, also with no image there."""
+    png = encoded(quarters(8, 8), "PNG")
+
+    def answer(asked):
+        is_picture = asked == "1"
+        return web.Response(body=png, content_type="image/png") if is_picture else web.json_response({"of": asked[:4]})
+
+    with serving(answer) as feed:
+        parts = {
+            "SHAPE": PICTURE.format(into="shape", take='["width"]'),
+            "HASH": PICTURE.format(into="hash", take='["format"]'),
+            "PLACE": QUESTION.format(into="place", url=feed.url, query='date = "8"'),
+            "PLAIN": QUESTION.format(into="place", url=feed.url, query='date = "a"'),
+            "SEEN": QUESTION.format(into="seen", url=feed.url, query='date = "{bytes}"'),
+        }
+        (tmp_path / "job.toml").write_text(
+            f'name = "p"\nread.values = {{ id = ["1"] }}\n[fetch]\nbase_url = "{feed.url}"\nurl = "/days"\n'
+            'query = { date = "{id}" }\n[parse]\nformat = "bytes"\nfields = { id = "{id}", bytes = "bytes" }\n'
+            + "".join(parts[name] for name in annotators.split())
+            + '[write]\nfolder = "out"\n'
+        )
+        ran = fetcher("run", tmp_path / "job.toml")
+    assert ran.code == 0, ran.err
+    assert output(tmp_path / "out").records() == [{"id": "1", **added}]

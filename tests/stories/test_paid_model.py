@@ -1,6 +1,7 @@
 """A model that is paid for, killed again and again: nothing that was received is paid for twice, nothing is lost."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -46,11 +47,15 @@ class Model:
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         assert request.headers["Authorization"] == "Bearer model-key"
-        text = (await request.json())["messages"][-1]["content"]
-        self.paid[text] += 1
+        content = (await request.json())["messages"][-1]["content"]
+        is_batch = content.startswith("{")
+        texts = [json.loads(line)["record"] for line in content.split("\n")] if is_batch else [content]
+        self.paid.update(texts)
         if self.paid.total() >= self.silent_from:
             await asyncio.Event().wait()
-        choice = {"message": {"role": "assistant", "content": label_of(text)}, "finish_reason": "stop"}
+        told = [{"number": number, "answer": label_of(text)} for number, text in enumerate(texts, 1)]
+        content = json.dumps(told[::-1]) if is_batch else label_of(content)
+        choice = {"message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
         return web.json_response({"choices": [choice], "usage": {"total_tokens": 10}})
 
 
@@ -66,14 +71,17 @@ def model() -> Iterator[Model]:
         yield model
 
 
-def test_a_paid_model_that_is_killed_is_paid_once(fetcher, start, output, tmp_path, monkeypatch, model):
+@pytest.mark.parametrize("batch", [1, 3], ids=["one by one", "in batches"])
+def test_a_paid_model_that_is_killed_is_paid_once(fetcher, start, output, tmp_path, monkeypatch, model, batch):
     """Over all kills no question is sent twice; those in flight are listed as unknown, with every row that asks the
     same; a person decides, and then they alone are asked again."""
     monkeypatch.setenv("MODEL_KEY", "model-key")
     texts = [f"review {number % TEXTS}" for number in range(ROWS)]
     (tmp_path / "reviews.csv").write_text("id,text\n" + "".join(f"{n},{text}\n" for n, text in enumerate(texts)))
     job = tmp_path / "job.toml"
-    job.write_text(JOB.replace("URL", model.url))
+    job.write_text(
+        JOB.replace("URL", model.url).replace("[write]", f"batch = {batch}\n[write]" if batch > 1 else "[write]")
+    )
     for _ in range(KILLS):
         model.silent_from = enough = model.paid.total() + 7
         process = start("run", job)
@@ -93,7 +101,7 @@ def test_a_paid_model_that_is_killed_is_paid_once(fetcher, start, output, tmp_pa
     assert found["done"] + found["unknown"] == ROWS
     done = {record["text"] for record in output(tmp_path / "out").records()}
     lost = set(texts) - done  # some may have been on record, and not have left yet
-    assert KILLS <= len(lost) <= 4 * KILLS
+    assert KILLS <= len(lost) <= 4 * KILLS * batch
     assert found["unknown"] == sum(text in lost for text in texts)
     assert set(once) >= done
     assert fetcher("run", job).code == 3

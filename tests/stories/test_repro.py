@@ -7,6 +7,7 @@ import pytest
 
 from fetcher.model import RowState
 from tests.stories.feeds import days, make_job, published, serving, states
+from tests.stories.services import FREE, make_names_job, serving_services
 
 BAD = days(1)[0]
 PARSER = """\
@@ -108,3 +109,58 @@ def test_p02_an_answer_that_kills_its_worker_is_tried_once(fetcher, tmp_path, fe
     assert fetcher("run", job).code == 3
     assert (tmp_path / "tries").read_text() == "x"
     assert states(tmp_path / "out")[RowState.QUARANTINED] == 1
+
+
+BEHIND = """\
+import os
+
+def broken(record):
+    print("at", record["city"])
+    if record["id"] == "1":
+        {deed}
+    return record["length"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [("raise KeyError('station')", "KeyError: 'station' (more.py, line 6)"), ("os._exit(5)", "died")],
+)
+def test_what_failed_behind_an_annotator_that_asks_is_done_again_by_itself(fetcher, tmp_path, deed, reason):
+    """With what was answered, and without a request; once it is mended the row is taken in."""
+    (tmp_path / "more.py").write_text(BEHIND.format(deed=deed))
+    with serving_services() as services:
+        behind = '[[annotate]]\ninto = "same"\nfunction = "more.py:broken"\n'
+        job = make_names_job(tmp_path, services.url, ["ann", "bo"], FREE + behind)
+        assert fetcher("run", job).code == 3
+        ((key, _),) = [line.split("\t", 1) for line in fetcher("failures", "list", job).out.splitlines()]
+        services.taken()
+        again = fetcher("failures", "repro", job, key)
+        assert again.code == 3
+        assert "it still fails: " in again.out
+        assert reason in again.out
+        (tmp_path / "more.py").write_text(BEHIND.format(deed="pass"))
+        mended = fetcher("failures", "repro", job, key)
+        assert mended.code == 0
+        assert "printed: at city of bo" in mended.out
+        assert "it works now: 1 record; `fetcher run --reparse` takes the row up again" in mended.out
+        assert fetcher("run", "--reparse", job).code == 0
+        assert services.taken() == {}
+    assert repros(tmp_path) == []
+
+
+def test_a_repro_of_an_annotator_that_is_gone_says_so(fetcher, tmp_path):
+    """There is nothing that the records could be given to."""
+    (tmp_path / "more.py").write_text(BEHIND.format(deed="raise KeyError"))
+    with serving_services() as services:
+        job = make_names_job(
+            tmp_path, services.url, ["ann", "bo"], FREE + '[[annotate]]\ninto = "same"\nfunction = "more.py:broken"\n'
+        )
+        assert fetcher("run", job).code == 3
+        ((key, _),) = [line.split("\t", 1) for line in fetcher("failures", "list", job).out.splitlines()]
+        make_names_job(
+            tmp_path, services.url, ["ann", "bo"], '[[annotate]]\ninto = "same"\nfunction = "more.py:broken"\n'
+        )
+        ran = fetcher("failures", "repro", job, key)
+    assert ran.code != 0
+    assert "the job has fewer of these now" in ran.err
