@@ -25,11 +25,13 @@ LONGEST_WAIT_IF_BROKEN_S = 4.0
 
 STRAY_AFTER = 100
 STRAYS_MOST = 5
+GOODS_AT_FIRST = 5
 STRAY_FACTOR = 0.02
 """One bare 429 for so many good answers is a request that came a moment early: its first wait is this share.
 
 At 200 a second the whole wait is 75 requests; one such 429 in a thousand would cost 7 % of the rate. A machine that
-stands still for a moment makes several of them one after the other.
+stands still for a moment makes several of them one after the other, and one that has just begun is busy: the very first
+needs few good answers before it, but some.
 """
 
 PATIENCE_S = 3600.0
@@ -86,7 +88,7 @@ class Breaker:
     chance: random.Random
     is_proven: bool = False
     failures: int = 0
-    goods: int = 0
+    goods: int = STRAY_AFTER - GOODS_AT_FIRST
     last_failure: Sign = Sign.NONE
     under_way: int = 0
     generation: int = 0
