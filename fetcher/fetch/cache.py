@@ -138,7 +138,7 @@ class Cache:
         if stored.has_body:
             self._note_use(stored.number)
             return stored
-        if (content := self._bodies.get(stored.number)) is not None:
+        if (content := self._bodies.get(stored.body_key)) is not None:
             self._note_use(stored.number)
             return stored.with_body(content)
         for (body,) in self._read(BODY, stored.number):
@@ -148,7 +148,7 @@ class Cache:
                 self._tell_unreadable(error)
                 return None
             self._note_use(stored.number)
-            self._bodies.put(stored.number, content, len(content))
+            self._bodies.put(stored.body_key, content, len(content))
             return stored.with_body(content)
         return None
 
@@ -176,9 +176,10 @@ class Cache:
             self._variants.drop(target)
             raise
         # What is held may have been read before or after the change was made: either way this variant is in it once.
+        stored.number = change.number
+        self._bodies.drop(stored.body_key)
         if (held := self._variants.get(target)) is not None:
             others = [other for other in held if other.key(target) != key]
-            stored.number = change.number
             several = [*others, stored]
             size = sum(len(one.response.body) for one in several) + OVERHEAD * len(others)
             self._variants.put(target, several, size)
@@ -286,11 +287,12 @@ class Cache:
 
     def _is_absent(self, key: str) -> bool:
         """Whether it is certain that nothing is kept under that key or target."""
-        return self._absent is not None and key in self._absent
+        absent = self._absent  # a thread may give it up meanwhile
+        return absent is not None and key in absent
 
     def _note_presence(self, key: str) -> None:
-        if self._absent:
-            self._absent.note(key)
+        if (absent := self._absent) is not None:
+            absent.note(key)
 
     def _note_use(self, number: int) -> None:
         if self._room.is_limited and len(self._used) < MOST_USED:
@@ -316,6 +318,7 @@ class Cache:
         except OSError as error:
             raise self._failed(error) from error
         self._open()
+        self._absent = None  # what is being kept was noted in the one before
         self._damage, self._used = "", {}
         self._forget_recent()
 

@@ -7,8 +7,11 @@ A full or failing disk is another matter, and is raised.
 import logging
 import sqlite3
 from pathlib import Path
+from typing import Any
 
-from fetcher.fetch.stored import VARIANT
+from fetcher.fetch.columns import ABOUT, PAIRS, UNREADABLE
+from fetcher.fetch.stored import VARIANT, Stored
+from fetcher.model import Response
 
 logger = logging.getLogger("fetcher")
 
@@ -29,11 +32,15 @@ CREATE TABLE IF NOT EXISTS answers (
 LATER_COLUMNS = ("about BLOB", "label TEXT", "row_key TEXT", "used_at REAL", "size INTEGER")
 """What selects an answer among those to its URL; for people, and for making room."""
 
-FROM_SECOND = f"""
-UPDATE answers SET request_key = target || '{VARIANT}' || request_key WHERE target IS NOT NULL;
+FROM_SECOND = """
+UPDATE OR REPLACE answers SET request_key = variant_key(request_key, target, about, status, headers)
+WHERE target IS NOT NULL;
 DROP INDEX answers_by_target;
 """
 """Its column and its index for what answers to a URL are found by took as long as all the rest."""
+
+LONGEST_UPDATE_MS = 600_000
+"""So long another process may take to bring a large file up to date."""
 
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -87,6 +94,8 @@ def bring_up_to_date(writer: sqlite3.Connection) -> None:
     """Make the table, or bring that of an earlier version up to date; kept answers stay."""
     if version_of(writer) == VERSION:
         return
+    writer.execute(f"PRAGMA busy_timeout = {LONGEST_UPDATE_MS}")
+    writer.create_function("variant_key", 5, variant_key)
     writer.execute("BEGIN IMMEDIATE")
     with writer:
         if version_of(writer) == VERSION:  # another process was quicker
@@ -101,6 +110,17 @@ def bring_up_to_date(writer: sqlite3.Connection) -> None:
                 writer.execute(statement)
         writer.execute(f"PRAGMA application_id = {APPLICATION}")
         writer.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def variant_key(key: str, target: str, about: bytes, *answer: Any) -> str:
+    """The key that an answer of the second version has now."""
+    status, headers = answer
+    try:
+        told = ABOUT.decode(about)
+        stored = Stored(Response(status, PAIRS.decode(headers), b"", 0.0), told.asked_at, told.identity, told.selecting)
+    except UNREADABLE:
+        return target + VARIANT + key
+    return stored.key(target)
 
 
 def check_is_ours(writer: sqlite3.Connection) -> None:

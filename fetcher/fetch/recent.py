@@ -28,10 +28,10 @@ class Recent(Generic[Value]):
         return found[0]
 
     def put(self, key: Hashable, value: Value, size: int) -> None:
-        """Hold a value whose body has so many bytes."""
+        """Hold a value whose body has so many bytes, in place of what was held; nothing where they are too many."""
+        self.drop(key)
         if size > LARGEST:
             return
-        self.drop(key)
         self._held[key] = (value, size + OVERHEAD)
         self._bytes += size + OVERHEAD
         while self._bytes > MOST_BYTES:

@@ -29,6 +29,11 @@ class Stored:
         answer = as_kept(self.response, body)
         return Stored(answer, self.asked_at, self.identity, self.selecting, self.number)
 
+    @property
+    def body_key(self) -> tuple[int, float]:
+        """What its body is known by: the number of a row that is gone may be another's by now."""
+        return self.number, self.response.fetched_at
+
     def key(self, target: str) -> str:
         """What a later answer to the same variant of that target replaces."""
         parts = [self.identity] if self.identity else []

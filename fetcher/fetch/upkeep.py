@@ -1,5 +1,6 @@
 """What lies in a cache, looked at and thrown away: for people, while no run uses it."""
 
+import hashlib
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import msgspec
 
 from fetcher.errors import DiskFailed
 from fetcher.fetch.cache_file import NotOurs, connected
+from fetcher.fetch.stored import VARIANT
 from fetcher.model import Response
 
 if sys.version_info >= (3, 14):
@@ -19,11 +21,12 @@ else:
     from backports import zstd
 
 LISTED = """
-SELECT request_key, COALESCE(label, ''), status, fetched_at, COALESCE(size, LENGTH(body)) FROM answers
+SELECT name_of(request_key), COALESCE(label, ''), status, fetched_at, COALESCE(size, LENGTH(body)) FROM answers
 ORDER BY fetched_at DESC, id DESC
 """
 SHOWN = """
-SELECT request_key, COALESCE(label, ''), status, headers, body, fetched_at FROM answers WHERE request_key LIKE ? LIMIT 2
+SELECT name_of(request_key) AS name, COALESCE(label, ''), status, headers, body, fetched_at FROM answers
+WHERE name LIKE ? LIMIT 2
 """
 
 
@@ -67,6 +70,11 @@ def prune(path: Path, fetched_before: float) -> int:
         return gone
 
 
+def name_of(key: str) -> str:
+    """What people call an answer: the keys of answers to one URL all begin alike."""
+    return hashlib.sha256(key.encode()).hexdigest() if VARIANT in key else key
+
+
 @contextmanager
 def looking(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection to a cache that is there. Raises `DiskFailed` where it cannot be used; nothing is set aside."""
@@ -74,6 +82,7 @@ def looking(path: Path) -> Iterator[sqlite3.Connection]:
         writer, reader = connected(path)
         reader.close()
         with closing(writer):
+            writer.create_function("name_of", 1, name_of)
             yield writer
     except (sqlite3.Error, NotOurs, OSError) as error:
         raise DiskFailed(f"{path}: {error}; a run sets it aside and goes on without it") from error

@@ -10,7 +10,7 @@ EARLY_S = 0.0005
 
 async def news_within(news: asyncio.Event, wait_s: float, clock: Callable[[], float]) -> None:
     """Wait for so many seconds at most, or until there is news; may return a little earlier, so look again."""
-    if wait_s <= 2 * EARLY_S:
+    if wait_s < 2 * EARLY_S:
         began = clock()
         await asyncio.sleep(0)
         if clock() > began:  # one that stands still waits for a timer

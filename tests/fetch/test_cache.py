@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from stat import S_IMODE
 
 import msgspec
@@ -256,10 +257,10 @@ PRAGMA user_version = 2;
 async def test_a_file_of_the_second_version_keeps_its_answers(path):
     """What was found by a column of its own is found by its key; facts stay as they are."""
     values = columns("key", ANSWER, None, ("", "", 0.0))[:5]
-    about = msgspec.json.encode(About(FETCHED_AT, "", {}))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(SECOND_VERSION)
         for target, key in ((None, "key"), ("aa", "one"), ("aa", "two"), ("ab", "three")):
+            about = msgspec.json.encode(About(FETCHED_AT, "", {"accept": key}))
             row = (key, *values[1:], target, about if target else None)
             connection.execute(
                 "INSERT INTO answers (request_key, status, headers, body, fetched_at, target, about) "
@@ -273,6 +274,9 @@ async def test_a_file_of_the_second_version_keeps_its_answers(path):
             assert [it.response for it in whole if it] == [kept(ANSWER)] * 2
             assert len(cache.variants("ab")) == 1
     async with Cache(path) as cache:
+        await cache.put_variant("aa", Stored(ANSWER, FETCHED_AT, "", {"accept": "one"}))
+    async with Cache(path) as cache:
+        assert len(cache.variants("aa")) == 2
         await cache.forget("aa")
         assert not cache.variants("aa")
         assert len(cache.variants("ab")) == 1
@@ -312,6 +316,30 @@ async def test_what_another_process_keeps_is_found_though_the_cache_began_empty(
             await theirs.put("theirs", ANSWER)
         await cache.put("mine", ANSWER)
         assert cache.find("theirs", ALWAYS) == kept(ANSWER)
+
+
+@pytest.mark.parametrize("size", [10, 150_000])
+async def test_an_answer_whose_number_was_another_s_has_its_own_body(path, size):
+    """The number of a row that is gone is given out again."""
+    old, new = (replace(ANSWER, body=letter * size) for letter in (b"o", b"n"))
+    async with Cache(path) as cache:
+        await cache.put_variant("theirs", Stored(old, FETCHED_AT, "", {}))
+    async with Cache(path) as cache:
+        assert [cache.whole(it) for it in cache.variants("theirs")]
+        await cache.forget("theirs")
+        await cache.put_variant("mine", Stored(new, FETCHED_AT, "", {}))
+        whole = [cache.whole(it) for it in cache.variants("mine")]
+        assert [it.response.body for it in whole if it] == [new.body]
+
+
+async def test_a_large_answer_is_found_again(path):
+    """It is not held in memory, and neither is that nothing was there."""
+    large = replace(ANSWER, body=os.urandom(150_000))
+    async with Cache(path) as cache:
+        assert not cache.variants("target")
+        await cache.put_variant("target", Stored(large, FETCHED_AT, "", {}))
+        whole = [cache.whole(it) for it in cache.variants("target")]
+        assert [it.response.body for it in whole if it] == [large.body]
 
 
 @given(st.lists(st.text()), st.text())

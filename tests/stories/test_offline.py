@@ -121,22 +121,30 @@ def test_answers_are_kept_as_their_headers_say(fetcher, tmp_path, feed):
     assert feed.taken() == ["2019-01-02"]
 
 
-def test_kept_answers_are_listed_shown_and_thrown_away(fetcher, tmp_path, feed):
+@pytest.mark.parametrize("keep", ["forever", "http"])
+def test_kept_answers_are_listed_shown_and_thrown_away(fetcher, tmp_path, feed, keep):
     """By the first letters of a key; a job without a cache has nothing, and says so."""
-    job = make_job(tmp_path, feed.url, 3)
-    assert fetcher("cache", "ls", job).err == "nothing is kept\n"
-    assert fetcher("run", job).code == 0
-    lines = fetcher("cache", "ls", job).out.splitlines()
+
+    def said(day):
+        answer = published(day)
+        answer.headers["Cache-Control"] = "max-age=1000"
+        return answer
+
+    feed.answer = said
+    job, kept = make_job(tmp_path, feed.url, 3), sets(f'fetch.cache.keep="{keep}"')
+    assert fetcher("cache", "ls", job, *kept).err == "nothing is kept\n"
+    assert fetcher("run", job, *kept).code == 0
+    lines = fetcher("cache", "ls", job, *kept).out.splitlines()
     assert len(lines) == 3
     key, status, _, _, label = next(line.split("\t") for line in lines if line.endswith("2019-01-02"))
     assert (status, label) == ("200", f"GET {feed.url}/days?date=2019-01-02")
-    shown = fetcher("cache", "show", job, key)
+    shown = fetcher("cache", "show", job, key, *kept)
     assert '"day": "2019-01-02"' in shown.out
     assert "Content-Type: application/json" in shown.err
-    assert fetcher("cache", "show", job, "nothing").code == 2
-    assert fetcher("cache", "prune", job, "--older-than", "1 day").out == "0 answers thrown away\n"
-    assert fetcher("cache", "clear", job).out == "3 answers thrown away\n"
-    assert fetcher("cache", "ls", job).out == ""
+    assert fetcher("cache", "show", job, "nothing", *kept).code == 2
+    assert fetcher("cache", "prune", job, "--older-than", "1 day", *kept).out == "0 answers thrown away\n"
+    assert fetcher("cache", "clear", job, *kept).out == "3 answers thrown away\n"
+    assert fetcher("cache", "ls", job, *kept).out == ""
 
 
 @pytest.mark.parametrize("damage", [b"no database", b""])
