@@ -18,12 +18,12 @@ from fetcher.errors import FetcherError
 from fetcher.job.load import LoadedJob
 from fetcher.launch import check_ledger_is_there, gravest, layout_of, make_folder, stop_on_signals, user_state
 from fetcher.listing import rows_of
-from fetcher.model import DoneRows, Outcome, Row
+from fetcher.model import DoneRows, Outcome, Row, RowState
 from fetcher.pipeline import Sink, rehearse
 from fetcher.plan import ledger_of
 from fetcher.progress import counted, on_screen, share, spent
 from fetcher.redaction import redacted
-from fetcher.rehearsal import forgotten, surroundings
+from fetcher.rehearsal import surroundings
 from fetcher.stations import Surroundings
 from fetcher.tally import Tally
 from fetcher.write.settling import keys_of
@@ -34,6 +34,8 @@ VALUE_WIDTH = 40
 LINE = 140
 REASONS_SHOWN = 10
 Scalar = str | int | float | bool
+LOST = frozenset({RowState.UNKNOWN, RowState.DISCARDED})
+"""States of rows that were sent, and whose answers never came."""
 
 
 @dataclass(slots=True)
@@ -60,13 +62,15 @@ class Values:
 @dataclass(slots=True)
 class Sampled:
     """What became of a sample. `columns` are those of the table, where records have them without the job's doing;
-    `fields` is what is in the others. `stopped` is what ended it early, `signal` the signal's number."""
+    `fields` is what is in the others. `stopped` is what ended it early, `signal` the signal's number. `sent` are rows
+    whose request must not be sent twice, until their answer is here: a run knows nothing of them."""
 
     tally: Tally = field(default_factory=Tally)
     columns: set[str] = field(default_factory=set)
     fields: dict[str, Values] = field(default_factory=dict)
     stopped: FetcherError | None = None
     signal: int = 0
+    sent: set[str] = field(default_factory=set)
     _keys: set[tuple[str, bytes]] = field(default_factory=set)
 
     async def add(self, outcome: Outcome | DoneRows) -> None:
@@ -74,11 +78,17 @@ class Sampled:
         self.tally.settle(outcome)
         records, repeats = len(outcome.lines.splitlines()), 0
         if isinstance(outcome, Outcome):
+            if outcome.state not in LOST:
+                self.sent.discard(outcome.row_key)
             repeats = self._repeats_in(outcome)
             self.tally.write({part.table: part.records for part in outcome.tables}, {})
         self.tally.write({"records": records - repeats}, {"records": repeats})
         for line in outcome.lines.splitlines():
             self._count(msgspec.json.decode(line))
+
+    async def add_sent(self, outcome: Outcome) -> None:
+        """That row's request is about to leave."""
+        self.sent.add(outcome.row_key)
 
     def _repeats_in(self, outcome: Outcome) -> int:
         keys = keys_of(outcome)
@@ -120,7 +130,7 @@ def sample(job: LoadedJob, rows: int, environ: Mapping[str, str]) -> Sampled:
 
 async def _rehearsed(job: LoadedJob, rows: Iterator[Row], around: Surroundings, found: Sampled) -> int:
     caught = stop_on_signals(around.stop)
-    await rehearse(job, rows, around, Sink(found.add, forgotten))
+    await rehearse(job, rows, around, Sink(found.add, found.add_sent))
     return caught[0] if caught else 0
 
 
@@ -155,6 +165,11 @@ def sample_lines(job: LoadedJob, found: Sampled) -> Iterator[str]:
     yield from (f"  {count:,} x {on_screen(reason)}" for reason, count in shown)
     if more := len(tally.reasons) - len(shown):
         yield f"  and {counted(more, 'more reason')}"
+    if found.sent:
+        yield (
+            f"  sent, and never answered: {counted(len(found.sent), 'row')}; nothing is on record here, so a run sends "
+            "that again, carried out or not"
+        )
     if found.signal:
         yield "  interrupted: this is what came until then"
     if found.stopped:

@@ -149,6 +149,27 @@ def test_what_came_before_a_run_would_end_is_shown(fetcher, tmp_path, monkeypatc
     assert told.splitlines()[-1].startswith("  stopped: ")
 
 
+@pytest.mark.parametrize(("on_unknown", "state"), [("stop", "unknown"), ("skip", "discarded")])
+def test_it_tells_of_requests_that_a_run_may_carry_out_again(fetcher, tmp_path, monkeypatch, on_unknown, state):
+    """A run would have on record that they were sent, and never answered."""
+    monkeypatch.setenv("KEY", SECRET)
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.query["date"] in ("2024-01-03", "2024-01-04"):
+            assert request.transport
+            request.transport.abort()
+        return web.json_response({"rows": [{"n": request.query["date"]}]})
+
+    with serving(answer) as url:
+        posted = f'method = "POST"\non_unknown = "{on_unknown}"\n'
+        (tmp_path / "job.toml").write_text(API.replace("URL", url) + posted)
+        told = fetcher("preview", "--sample", "5").splitlines()
+    assert told[0] == f"look: 5 rows: 3 done, 2 {state}"
+    assert told[-1] == (
+        "  sent, and never answered: 2 rows; nothing is on record here, so a run sends that again, carried out or not"
+    )
+
+
 ITEMS = st.one_of(st.sampled_from(["a", "b", "", "c"]), st.integers(-2, 2), st.booleans(), st.none())
 
 

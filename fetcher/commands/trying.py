@@ -48,8 +48,8 @@ def preview(job: Path, overrides: tuple[str, ...], *, rows: int, pages: int, sam
     loaded_job = loaded(job, overrides)
     if is_carried_out_twice(loaded_job):
         raise click.UsageError(
-            "a request whose answer is not kept (cache.keep = 'none') would be carried out here, and again by a run; "
-            "try --set fetch.cache.keep=forever"
+            "a request whose answer is not kept (cache.keep = 'none', and 'http' of a POST or PATCH) would be carried "
+            "out here, and again by a run; try --set fetch.cache.keep=forever"
         )
     with told_errors(), without_secrets(loaded_job.secrets):
         if sample:
