@@ -71,7 +71,7 @@ class Sampled:
     stopped: FetcherError | None = None
     signal: int = 0
     sent: set[str] = field(default_factory=set)
-    _keys: set[tuple[str, bytes]] = field(default_factory=set)
+    _keys: set[bytes] = field(default_factory=set)
 
     async def add(self, outcome: Outcome | DoneRows) -> None:
         """Count what became of a row, or of many."""
@@ -92,7 +92,7 @@ class Sampled:
 
     def _repeats_in(self, outcome: Outcome) -> int:
         keys = keys_of(outcome)
-        fresh = {("records", key) for key in keys} - self._keys
+        fresh = set(keys) - self._keys
         self._keys |= fresh
         return len(keys) - len(fresh)
 
