@@ -5,12 +5,13 @@ The rows are those of `read.table.sample`, and go through a run's own pipeline u
 """
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import msgspec
 
@@ -28,6 +29,7 @@ from fetcher.stations import Surroundings
 from fetcher.tally import Tally
 from fetcher.write.settling import keys_of
 
+FIELDS_KEPT = 200
 VALUES_KEPT = 1000
 VALUES_SHOWN = 8
 VALUE_WIDTH = 40
@@ -38,13 +40,20 @@ LOST = frozenset({RowState.UNKNOWN, RowState.DISCARDED})
 """States of rows that were sent, and whose answers never came."""
 
 
+class Long(NamedTuple):
+    """A text that is longer than what is shown of it, known by its digest."""
+
+    begins: str
+    digest: bytes
+
+
 @dataclass(slots=True)
 class Values:
     """What a field held over all records: how often it was `filled`, and how often with what. Items of a list count
-    each; of more than a thousand values only that there are."""
+    each; of more than a thousand values only that there are, and of a long text only how it begins."""
 
     filled: int = 0
-    counts: Counter[Scalar] = field(default_factory=Counter)
+    counts: Counter[Scalar | Long] = field(default_factory=Counter)
     is_cut: bool = False
 
     def add(self, value: object) -> None:
@@ -52,7 +61,7 @@ class Values:
         if value in (None, "", [], {}):
             return
         self.filled += 1
-        for item in dict.fromkeys(scalars_of(value)):
+        for item in dict.fromkeys(map(held, scalars_of(value))):
             if item in self.counts or len(self.counts) < VALUES_KEPT:
                 self.counts[item] += 1
             else:
@@ -62,12 +71,14 @@ class Values:
 @dataclass(slots=True)
 class Sampled:
     """What became of a sample. `columns` are those of the table, where records have them without the job's doing;
-    `fields` is what is in the others. `stopped` is what ended it early, `signal` the signal's number. `sent` are rows
-    whose request must not be sent twice, until their answer is here: a run knows nothing of them."""
+    `fields` is what is in the others, and `is_cut` where they are too many for all to be kept. `stopped` is what ended
+    it early, `signal` the signal's number. `sent` are rows whose request must not be sent twice, until their answer
+    is here: a run knows nothing of them."""
 
     tally: Tally = field(default_factory=Tally)
     columns: set[str] = field(default_factory=set)
     fields: dict[str, Values] = field(default_factory=dict)
+    is_cut: bool = False
     stopped: FetcherError | None = None
     signal: int = 0
     sent: set[str] = field(default_factory=set)
@@ -98,8 +109,12 @@ class Sampled:
 
     def _count(self, record: Mapping[str, object]) -> None:
         for name, value in record.items():
-            if name not in self.columns:
+            if name in self.columns:
+                continue
+            if name in self.fields or len(self.fields) < FIELDS_KEPT:
                 self.fields.setdefault(name, Values()).add(value)
+            else:
+                self.is_cut = True
 
 
 def sample(job: LoadedJob, rows: int, environ: Mapping[str, str]) -> Sampled:
@@ -160,6 +175,8 @@ def sample_lines(job: LoadedJob, found: Sampled) -> Iterator[str]:
     records_seen = tally.records + tally.repeats
     for name, values in found.fields.items():
         yield f"  {on_screen(redacted(field_line(name, values, records_seen), job.secrets))}"
+    if found.is_cut:
+        yield f"  and more fields than {FIELDS_KEPT:,}, which are not counted"
     yield from (f"  drift: {count:,} x {on_screen(said)}" for said, count in tally.drift.most_common(REASONS_SHOWN))
     shown = tally.reasons.most_common(REASONS_SHOWN)
     yield from (f"  {count:,} x {on_screen(reason)}" for reason, count in shown)
@@ -183,7 +200,7 @@ def field_line(name: str, values: Values, records: int) -> str:
     if not ranked:
         return said
     if len(ranked) > VALUES_SHOWN and ranked[0][1] == 1:  # no two are alike
-        numbers = [value for value in values.counts if not isinstance(value, str | bool)]
+        numbers = [value for value in values.counts if not isinstance(value, str | bool | Long)]
         told = f"from {min(numbers):,} to {max(numbers):,}" if len(numbers) == len(ranked) and not more else ""
         return f"{said}: {told or f'{len(ranked):,}{more} different values'}"
     shown: list[str] = []
@@ -195,8 +212,17 @@ def field_line(name: str, values: Values, records: int) -> str:
     return f"{said}: {', '.join(shown)}{others}"
 
 
-def worded(value: Scalar) -> str:
+def held(value: Scalar) -> Scalar | Long:
+    """What a value is counted by: a text that is cut where it is shown is not kept for longer."""
+    if not isinstance(value, str) or len(value) <= VALUE_WIDTH:
+        return value
+    return Long(worded(value), hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest())
+
+
+def worded(value: Scalar | Long) -> str:
     """A value as JSON has it, a text as it is; cut where it is long."""
+    if isinstance(value, Long):
+        return value.begins
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH - 3]}..."
 

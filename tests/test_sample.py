@@ -1,6 +1,7 @@
 """`fetcher preview --sample`: what would become of many rows, counted, and nothing written."""
 
 import asyncio
+import pickle
 from collections import Counter
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from fetcher.cli import main
 from fetcher.ledger import LedgerView
 from fetcher.model import DoneRows, Outcome, RowState
-from fetcher.sample import VALUES_KEPT, Sampled, Values, field_line
+from fetcher.sample import FIELDS_KEPT, VALUES_KEPT, Sampled, Values, field_line
 from tests.serving import serving
 
 RULES = """\
@@ -199,6 +200,33 @@ def test_values_that_are_too_many_are_not_kept():
         field_line("text", found, 3 * VALUES_KEPT)
         == "text: in 3,000 of 3,000 records (100.0%): 1,000 or more different values"
     )
+
+
+def test_of_long_texts_no_more_is_kept_than_is_shown():
+    """However long they are; two that begin alike are two all the same."""
+    found = Values()
+    for number in (1, 2, 2):
+        found.add("x" * 5000 + str(number))
+        found.add({"a" * 5000: "y" * 5000 + str(number)})
+    assert sorted(found.counts.values()) == [1, 2, 3]  # of an object no more is looked at than is shown
+    assert len(pickle.dumps(found.counts)) < 1000
+    cut, named = "x" * 37 + "...", "a" * 37 + "..."
+    assert field_line("text", found, 6) == f"text: in 6 of 6 records (100.0%): {named} 3, {cut} 2, {cut} 1"
+
+
+def test_fields_that_are_too_many_are_not_kept(table, fetcher, monkeypatch):
+    """As those of objects whose names are data."""
+    found = Sampled()
+    for number in range(FIELDS_KEPT + 1):
+        line = b'{"id": 1, "field %d": 1}\n' % number
+        asyncio.run(found.add(Outcome(f"{number}", RowState.DONE, lines=line, records=1)))
+    assert (len(found.fields), found.is_cut, found.fields["id"].filled) == (FIELDS_KEPT, True, FIELDS_KEPT + 1)
+    monkeypatch.setattr("fetcher.sample.FIELDS_KEPT", 1)
+    told = fetcher("preview", "--sample", "6").splitlines()
+    assert told[2:4] == [
+        "  topics: in 3 of 4 records (75.0%): logistics 2, quality 2",
+        "  and more fields than 1, which are not counted",
+    ]
 
 
 def test_numbers_that_are_all_different_are_told_by_their_range():
