@@ -87,6 +87,12 @@ def test_labels_and_failures_of_the_first_rows_are_counted(table, fetcher):
     ]
 
 
+@pytest.mark.parametrize("option", ["--rows", "--pages"])
+def test_a_sample_has_all_pages_and_its_own_number_of_rows(table, fetcher, option):
+    """What would be passed over in silence is a fault, also where it says what is said anyway."""
+    assert "leave out --rows and --pages" in fetcher("preview", "--sample", "6", option, "3", code=2)
+
+
 @pytest.mark.parametrize("rows", [1, 5, len(REVIEWS), 10_000])
 def test_it_tries_the_rows_that_read_table_sample_takes(table, fetcher, tmp_path, rows):
     """What is counted is what a run over that sample finds."""
