@@ -32,9 +32,9 @@ class Turn:
     is_dropped: bool = False
     _handed_over: asyncio.Event | None = None
 
-    async def put(self, outcome: Outcome) -> None:
+    async def put(self, outcome: Outcome, let_go: Callable[[], None] | None = None) -> None:
         """Hand an outcome over when it is its turn; waits for that only where too much waits already, or where what
-        the row asks next has to be on record behind it."""
+        the row asks next has to be on record behind it. `let_go` is called before it waits: a stop drops it then."""
         turns = self._turns
         if self.is_dropped:
             return
@@ -45,6 +45,8 @@ class Turn:
         turns.added(self, outcome.size)
         if turns.held_bytes > turns.most_bytes or (turns.goes_on_record and not outcome.is_end):
             self._handed_over = asyncio.Event()
+            if let_go:
+                let_go()
             await self._handed_over.wait()
 
     def end(self, *, is_left: bool) -> None:

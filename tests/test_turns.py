@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.model import Outcome, RowState
+from fetcher.stations import Owed
 from fetcher.turns import Turns
 
 STILL = 20
@@ -231,5 +233,26 @@ def test_a_page_is_handed_over_before_the_next_goes_on_record(put, found):
             await asyncio.wait_for(page, 1)
             assert found == ["row 2"]
             serving.cancel()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("told", [{"most_bytes": 5}, {"goes_on_record": True}])
+def test_a_stop_waits_for_no_row_that_waits_for_its_turn(put, told):
+    """What waits there was kept, or may be asked for again, and is not handed over any more. What needs no turn is on
+    its way to the disk, and is waited for."""
+
+    async def story() -> None:
+        turns, owed = Turns(put, **told), Owed()
+        first, second = await turns.take(), await turns.take()
+        for key in ("row 1", "row 2"):
+            owed.add(key)
+        kept = asyncio.create_task(second.put(brought(2, is_end=False), partial(owed.discard, "row 2")))
+        await settle()
+        assert not kept.done()
+        assert "row 2" not in owed
+        await first.put(Outcome("row 1", RowState.REFUSED), partial(owed.discard, "row 1"))
+        assert "row 1" in owed
+        kept.cancel()
 
     asyncio.run(story())
