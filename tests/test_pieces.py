@@ -200,12 +200,12 @@ def test_a_whole_row_holds_the_keys_of_its_newest_records(ledger):
 @pytest.mark.parametrize("state", [state for state in RowState if state not in CAME])
 def test_rows_whose_answers_have_not_come_say_nothing_of_how_far_records_reach(ledger, state):
     """One that is parked in a later run keeps its old records, which may be behind those of all other rows."""
-    lately = {"records": 3, "digest": b"x", "settled_at": 20.0}
+    done = Standing(RowState.DONE, records=3, first_record=7, digest=b"x", settled_at=20.0)
     ledger.commit(
         [
-            Settled("a", Standing(RowState.DONE, first_record=7, **lately), "", 1),
-            Settled("b", Standing(state, first_record=5000, **lately), "", 1),
-            Settled("c", Standing(RowState.DONE, first_record=6000, **lately | {"settled_at": 10.0}), "", 1),
+            Settled("a", done, "", 1),
+            Settled("b", done._replace(state=state, first_record=5000), "", 1),
+            Settled("c", done._replace(first_record=6000, settled_at=10.0), "", 1),
         ],
         [],
     )
