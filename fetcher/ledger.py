@@ -189,7 +189,7 @@ class LedgerView:
         return float(self._reader.execute("SELECT COALESCE(MAX(settled_at), 0.0) FROM rows").fetchone()[0])
 
     def reached(self, since: float) -> dict[str, int]:
-        """By table, the number behind the last record of the rows that were settled since then (epoch seconds)."""
+        """By table, the number behind the last record of the rows whose answers came since then (epoch seconds)."""
         return pieces.reached(self._reader, since)
 
     def halfway(self) -> int:

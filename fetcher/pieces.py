@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fetcher.model import MAIN, RowState, Standing
+from fetcher.model import CAME, MAIN, RowState, Standing
 
 SCHEMA = """
 ALTER TABLE rows ADD COLUMN position TEXT NOT NULL DEFAULT '';
@@ -101,8 +101,10 @@ SELECT (SELECT TOTAL(records) FROM ({parts}) WHERE table_name = :table AND first
 SAVE = "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)"
 SAVE_SIDE = "INSERT OR REPLACE INTO side_rows VALUES (?, ?, ?, ?, ?, ?)"
 SIDES = "SELECT table_name, records, first_record, digest, revision FROM side_rows WHERE row_key = ?"
-REACHED = """
-WITH lately AS (SELECT key FROM rows WHERE settled_at >= ?),
+REACHED = f"""
+WITH lately AS (
+    SELECT key FROM rows WHERE settled_at >= ? AND state IN ({", ".join(f"'{state}'" for state in sorted(CAME))})
+),
 parts AS (
     SELECT 'records' AS table_name, key, first_record, records FROM rows WHERE first_record >= 0
     UNION ALL SELECT table_name, row_key, first_record, records FROM side_rows WHERE first_record >= 0
@@ -180,7 +182,8 @@ def superseded(reader: sqlite3.Connection, table: str, before: int) -> list[tupl
 
 
 def reached(reader: sqlite3.Connection, since: float) -> dict[str, int]:
-    """By table, the number behind the last record of the rows that were settled since then (epoch seconds)."""
+    """By table, the number behind the last record of the rows whose answers came since then (epoch seconds). What else
+    was settled stands by records that are older, wherever they are."""
     return dict(reader.execute(REACHED, (since,)).fetchall())
 
 

@@ -288,7 +288,9 @@ async def carry_each(
         (errand, turn), is_over = taken, False
         try:
             if not around.drain.is_set():
-                is_over = await carry_one(errand, stations, turn.put if turn else put, around)
+                let_go = partial(stations.owed.discard, errand.row.key)
+                in_turn = partial(turn.put, let_go=let_go) if turn else put
+                is_over = await carry_one(errand, stations, in_turn, around)
         except (Stopped, CredentialRefused) as error:  # what the other carriers hold is good, and is committed
             around.stopped_by.append(error)
             around.stop.set()

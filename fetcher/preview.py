@@ -82,10 +82,11 @@ async def _closed(rows: AsyncGenerator[Looked, None]) -> None:
 
 
 def is_carried_out_twice(job: LoadedJob) -> bool:
-    """Whether a run would send again what a preview has sent, although it must be sent once."""
+    """Whether a run would send again what a preview has sent, although it must be sent once: HTTP keeps no POST."""
     asked = (one.fetch for one in (job, *job.asking.values()))
     return any(
-        fetch.method not in IDEMPOTENT and not fetch.idempotency_key and fetch.cache.keep == "none" for fetch in asked
+        fetch.method not in IDEMPOTENT and not fetch.idempotency_key and fetch.cache.keep in ("none", "http")
+        for fetch in asked
     )
 
 

@@ -5,12 +5,13 @@ The rows are those of `read.table.sample`, and go through a run's own pipeline u
 """
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import msgspec
 
@@ -18,31 +19,41 @@ from fetcher.errors import FetcherError
 from fetcher.job.load import LoadedJob
 from fetcher.launch import check_ledger_is_there, gravest, layout_of, make_folder, stop_on_signals, user_state
 from fetcher.listing import rows_of
-from fetcher.model import DoneRows, Outcome, Row
+from fetcher.model import DoneRows, Outcome, Row, RowState
 from fetcher.pipeline import Sink, rehearse
 from fetcher.plan import ledger_of
 from fetcher.progress import counted, on_screen, share, spent
 from fetcher.redaction import redacted
-from fetcher.rehearsal import forgotten, surroundings
+from fetcher.rehearsal import surroundings
 from fetcher.stations import Surroundings
 from fetcher.tally import Tally
 from fetcher.write.settling import keys_of
 
+FIELDS_KEPT = 200
 VALUES_KEPT = 1000
 VALUES_SHOWN = 8
 VALUE_WIDTH = 40
 LINE = 140
 REASONS_SHOWN = 10
 Scalar = str | int | float | bool
+LOST = frozenset({RowState.UNKNOWN, RowState.DISCARDED})
+"""States of rows that were sent, and whose answers never came."""
+
+
+class Long(NamedTuple):
+    """A text that is longer than what is shown of it, known by its digest."""
+
+    begins: str
+    digest: bytes
 
 
 @dataclass(slots=True)
 class Values:
     """What a field held over all records: how often it was `filled`, and how often with what. Items of a list count
-    each; of more than a thousand values only that there are."""
+    each; of more than a thousand values only that there are, and of a long text only how it begins."""
 
     filled: int = 0
-    counts: Counter[Scalar] = field(default_factory=Counter)
+    counts: Counter[Scalar | Long] = field(default_factory=Counter)
     is_cut: bool = False
 
     def add(self, value: object) -> None:
@@ -50,7 +61,7 @@ class Values:
         if value in (None, "", [], {}):
             return
         self.filled += 1
-        for item in dict.fromkeys(scalars_of(value)):
+        for item in dict.fromkeys(map(held, scalars_of(value))):
             if item in self.counts or len(self.counts) < VALUES_KEPT:
                 self.counts[item] += 1
             else:
@@ -60,36 +71,50 @@ class Values:
 @dataclass(slots=True)
 class Sampled:
     """What became of a sample. `columns` are those of the table, where records have them without the job's doing;
-    `fields` is what is in the others. `stopped` is what ended it early, `signal` the signal's number."""
+    `fields` is what is in the others, and `is_cut` where they are too many for all to be kept. `stopped` is what ended
+    it early, `signal` the signal's number. `sent` are rows whose request must not be sent twice, until their answer
+    is here: a run knows nothing of them."""
 
     tally: Tally = field(default_factory=Tally)
     columns: set[str] = field(default_factory=set)
     fields: dict[str, Values] = field(default_factory=dict)
+    is_cut: bool = False
     stopped: FetcherError | None = None
     signal: int = 0
-    _keys: set[tuple[str, bytes]] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    _keys: set[bytes] = field(default_factory=set)
 
     async def add(self, outcome: Outcome | DoneRows) -> None:
         """Count what became of a row, or of many."""
         self.tally.settle(outcome)
         records, repeats = len(outcome.lines.splitlines()), 0
         if isinstance(outcome, Outcome):
+            if outcome.state not in LOST:
+                self.sent.discard(outcome.row_key)
             repeats = self._repeats_in(outcome)
             self.tally.write({part.table: part.records for part in outcome.tables}, {})
         self.tally.write({"records": records - repeats}, {"records": repeats})
         for line in outcome.lines.splitlines():
             self._count(msgspec.json.decode(line))
 
+    async def add_sent(self, outcome: Outcome) -> None:
+        """That row's request is about to leave."""
+        self.sent.add(outcome.row_key)
+
     def _repeats_in(self, outcome: Outcome) -> int:
         keys = keys_of(outcome)
-        fresh = {("records", key) for key in keys} - self._keys
+        fresh = set(keys) - self._keys
         self._keys |= fresh
         return len(keys) - len(fresh)
 
     def _count(self, record: Mapping[str, object]) -> None:
         for name, value in record.items():
-            if name not in self.columns:
+            if name in self.columns:
+                continue
+            if name in self.fields or len(self.fields) < FIELDS_KEPT:
                 self.fields.setdefault(name, Values()).add(value)
+            else:
+                self.is_cut = True
 
 
 def sample(job: LoadedJob, rows: int, environ: Mapping[str, str]) -> Sampled:
@@ -120,7 +145,7 @@ def sample(job: LoadedJob, rows: int, environ: Mapping[str, str]) -> Sampled:
 
 async def _rehearsed(job: LoadedJob, rows: Iterator[Row], around: Surroundings, found: Sampled) -> int:
     caught = stop_on_signals(around.stop)
-    await rehearse(job, rows, around, Sink(found.add, forgotten))
+    await rehearse(job, rows, around, Sink(found.add, found.add_sent))
     return caught[0] if caught else 0
 
 
@@ -150,11 +175,18 @@ def sample_lines(job: LoadedJob, found: Sampled) -> Iterator[str]:
     records_seen = tally.records + tally.repeats
     for name, values in found.fields.items():
         yield f"  {on_screen(redacted(field_line(name, values, records_seen), job.secrets))}"
+    if found.is_cut:
+        yield f"  and more fields than {FIELDS_KEPT:,}, which are not counted"
     yield from (f"  drift: {count:,} x {on_screen(said)}" for said, count in tally.drift.most_common(REASONS_SHOWN))
     shown = tally.reasons.most_common(REASONS_SHOWN)
     yield from (f"  {count:,} x {on_screen(reason)}" for reason, count in shown)
     if more := len(tally.reasons) - len(shown):
         yield f"  and {counted(more, 'more reason')}"
+    if found.sent:
+        yield (
+            f"  sent, and never answered: {counted(len(found.sent), 'row')}; nothing is on record here, so a run sends "
+            "that again, carried out or not"
+        )
     if found.signal:
         yield "  interrupted: this is what came until then"
     if found.stopped:
@@ -168,7 +200,7 @@ def field_line(name: str, values: Values, records: int) -> str:
     if not ranked:
         return said
     if len(ranked) > VALUES_SHOWN and ranked[0][1] == 1:  # no two are alike
-        numbers = [value for value in values.counts if not isinstance(value, str | bool)]
+        numbers = [value for value in values.counts if not isinstance(value, str | bool | Long)]
         told = f"from {min(numbers):,} to {max(numbers):,}" if len(numbers) == len(ranked) and not more else ""
         return f"{said}: {told or f'{len(ranked):,}{more} different values'}"
     shown: list[str] = []
@@ -180,8 +212,17 @@ def field_line(name: str, values: Values, records: int) -> str:
     return f"{said}: {', '.join(shown)}{others}"
 
 
-def worded(value: Scalar) -> str:
+def held(value: Scalar) -> Scalar | Long:
+    """What a value is counted by: a text that is cut where it is shown is not kept for longer."""
+    if not isinstance(value, str) or len(value) <= VALUE_WIDTH:
+        return value
+    return Long(worded(value), hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest())
+
+
+def worded(value: Scalar | Long) -> str:
     """A value as JSON has it, a text as it is; cut where it is long."""
+    if isinstance(value, Long):
+        return value.begins
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH - 3]}..."
 

@@ -20,18 +20,24 @@ MOST_BYTES = 32 << 20
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """One row's. `put` its outcomes, then `end` it. Where it `is_left` on its way, no row behind it is handed over."""
+    """One row's. `put` its outcomes, then `end` it. Where it `is_left` on its way, no row behind it is handed over.
+
+    Once an outcome of a row `is_dropped`, none that follows is told: it would settle the row without that one.
+    """
 
     _turns: "Turns"
     waiting: list[Outcome] = field(default_factory=list)
     is_over: bool = False
     is_left: bool = False
+    is_dropped: bool = False
     _handed_over: asyncio.Event | None = None
 
-    async def put(self, outcome: Outcome) -> None:
+    async def put(self, outcome: Outcome, let_go: Callable[[], None] | None = None) -> None:
         """Hand an outcome over when it is its turn; waits for that only where too much waits already, or where what
-        the row asks next has to be on record behind it."""
+        the row asks next has to be on record behind it. `let_go` is called before it waits: a stop drops it then."""
         turns = self._turns
+        if self.is_dropped:
+            return
         if not (outcome.size or self.waiting):
             await turns.put(outcome)
             return
@@ -39,6 +45,8 @@ class Turn:
         turns.added(self, outcome.size)
         if turns.held_bytes > turns.most_bytes or (turns.goes_on_record and not outcome.is_end):
             self._handed_over = asyncio.Event()
+            if let_go:
+                let_go()
             await self._handed_over.wait()
 
     def end(self, *, is_left: bool) -> None:
@@ -99,6 +107,8 @@ class Turns:
                     continue
                 if is_open:
                     await self.put(turn.waiting[0])
+                else:
+                    turn.is_dropped = True
                 self.held_bytes -= turn.handed_over()
             is_open = is_open and not turn.is_left
 

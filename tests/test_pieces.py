@@ -11,7 +11,7 @@ import pytest
 from fetcher import ledger as ledger_module
 from fetcher.errors import DiskFailed
 from fetcher.ledger import MIGRATIONS, Ledger, LedgerView, Segment, SegmentState, Settled
-from fetcher.model import RowState, Standing
+from fetcher.model import CAME, RowState, Standing
 from fetcher.pieces import TABLES, Holder, Piece
 
 OLD_ROW = "INSERT INTO rows VALUES ('a', 'done', '', 1, 3, 7, x'00ff', 2, 0.0, 1.5, 5, 9)"
@@ -195,3 +195,20 @@ def test_a_whole_row_holds_the_keys_of_its_newest_records(ledger):
     second = first._replace(first_record=2, revision=2, digest=b"y")
     ledger.commit([Settled("a", second, "", 1, (0, 2), record_keys=KEYS[1:3])], [])
     assert ledger.holders(KEYS) == {KEYS[1]: [Holder("a", 2)], KEYS[2]: [Holder("a", 2)]}
+
+
+@pytest.mark.parametrize("state", [state for state in RowState if state not in CAME])
+def test_rows_whose_answers_have_not_come_say_nothing_of_how_far_records_reach(ledger, state):
+    """One that is parked in a later run keeps its old records, which may be behind those of all other rows."""
+    done = Standing(RowState.DONE, records=3, first_record=7, digest=b"x", settled_at=20.0)
+    ledger.commit(
+        [
+            Settled("a", done, "", 1),
+            Settled("b", done._replace(state=state, first_record=5000), "", 1),
+            Settled("c", done._replace(first_record=6000, settled_at=10.0), "", 1),
+        ],
+        [],
+    )
+    for row in ("a", "b"):
+        ledger.commit([Settled(row, Standing(RowState.DONE, records=1, first_record=4), "", 1, table="side")], [])
+    assert ledger.reached(15.0) == {"records": 10, "side": 5}

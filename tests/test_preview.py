@@ -146,7 +146,10 @@ def test_pages_are_shown_as_far_as_told(fetcher, api):
 def test_what_must_not_be_sent_twice_is_not_previewed_unless_its_answer_is_kept(fetcher, api):
     """A run would carry it out again."""
     post = ["--set", 'fetch.method="POST"', "--rows", "1"]
-    assert "would be carried out" in fetcher("preview", *post, "--set", 'fetch.cache.keep="none"', code=2)
+    for keep in ("none", "http"):  # HTTP keeps no answer to a POST
+        unkept = ["--set", 'fetch.method="POST"', "--set", f'fetch.cache.keep="{keep}"']
+        for look in (["--rows", "1"], ["--sample", "1"]):
+            assert "would be carried out" in fetcher("preview", *unkept, *look, code=2)
     assert api.asked == []
     assert "  POST URL/v1" in fetcher("preview", *post)
     assert "from the cache" in fetcher("preview", *post)

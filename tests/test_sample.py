@@ -1,6 +1,7 @@
 """`fetcher preview --sample`: what would become of many rows, counted, and nothing written."""
 
 import asyncio
+import pickle
 from collections import Counter
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from fetcher.cli import main
 from fetcher.ledger import LedgerView
 from fetcher.model import DoneRows, Outcome, RowState
-from fetcher.sample import VALUES_KEPT, Sampled, Values, field_line
+from fetcher.sample import FIELDS_KEPT, VALUES_KEPT, Sampled, Values, field_line
 from tests.serving import serving
 
 RULES = """\
@@ -86,6 +87,12 @@ def test_labels_and_failures_of_the_first_rows_are_counted(table, fetcher):
     ]
 
 
+@pytest.mark.parametrize("option", ["--rows", "--pages"])
+def test_a_sample_has_all_pages_and_its_own_number_of_rows(table, fetcher, option):
+    """What would be passed over in silence is a fault, also where it says what is said anyway."""
+    assert "leave out --rows and --pages" in fetcher("preview", "--sample", "6", option, "3", code=2)
+
+
 @pytest.mark.parametrize("rows", [1, 5, len(REVIEWS), 10_000])
 def test_it_tries_the_rows_that_read_table_sample_takes(table, fetcher, tmp_path, rows):
     """What is counted is what a run over that sample finds."""
@@ -149,6 +156,27 @@ def test_what_came_before_a_run_would_end_is_shown(fetcher, tmp_path, monkeypatc
     assert told.splitlines()[-1].startswith("  stopped: ")
 
 
+@pytest.mark.parametrize(("on_unknown", "state"), [("stop", "unknown"), ("skip", "discarded")])
+def test_it_tells_of_requests_that_a_run_may_carry_out_again(fetcher, tmp_path, monkeypatch, on_unknown, state):
+    """A run would have on record that they were sent, and never answered."""
+    monkeypatch.setenv("KEY", SECRET)
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.query["date"] in ("2024-01-03", "2024-01-04"):
+            assert request.transport
+            request.transport.abort()
+        return web.json_response({"rows": [{"n": request.query["date"]}]})
+
+    with serving(answer) as url:
+        posted = f'method = "POST"\non_unknown = "{on_unknown}"\n'
+        (tmp_path / "job.toml").write_text(API.replace("URL", url) + posted)
+        told = fetcher("preview", "--sample", "5").splitlines()
+    assert told[0] == f"look: 5 rows: 3 done, 2 {state}"
+    assert told[-1] == (
+        "  sent, and never answered: 2 rows; nothing is on record here, so a run sends that again, carried out or not"
+    )
+
+
 ITEMS = st.one_of(st.sampled_from(["a", "b", "", "c"]), st.integers(-2, 2), st.booleans(), st.none())
 
 
@@ -178,6 +206,33 @@ def test_values_that_are_too_many_are_not_kept():
         field_line("text", found, 3 * VALUES_KEPT)
         == "text: in 3,000 of 3,000 records (100.0%): 1,000 or more different values"
     )
+
+
+def test_of_long_texts_no_more_is_kept_than_is_shown():
+    """However long they are; two that begin alike are two all the same."""
+    found = Values()
+    for number in (1, 2, 2):
+        found.add("x" * 5000 + str(number))
+        found.add({"a" * 5000: "y" * 5000 + str(number)})
+    assert sorted(found.counts.values()) == [1, 2, 3]  # of an object no more is looked at than is shown
+    assert len(pickle.dumps(found.counts)) < 1000
+    cut, named = "x" * 37 + "...", "a" * 37 + "..."
+    assert field_line("text", found, 6) == f"text: in 6 of 6 records (100.0%): {named} 3, {cut} 2, {cut} 1"
+
+
+def test_fields_that_are_too_many_are_not_kept(table, fetcher, monkeypatch):
+    """As those of objects whose names are data."""
+    found = Sampled()
+    for number in range(FIELDS_KEPT + 1):
+        line = b'{"id": 1, "field %d": 1}\n' % number
+        asyncio.run(found.add(Outcome(f"{number}", RowState.DONE, lines=line, records=1)))
+    assert (len(found.fields), found.is_cut, found.fields["id"].filled) == (FIELDS_KEPT, True, FIELDS_KEPT + 1)
+    monkeypatch.setattr("fetcher.sample.FIELDS_KEPT", 1)
+    told = fetcher("preview", "--sample", "6").splitlines()
+    assert told[2:4] == [
+        "  topics: in 3 of 4 records (75.0%): logistics 2, quality 2",
+        "  and more fields than 1, which are not counted",
+    ]
 
 
 def test_numbers_that_are_all_different_are_told_by_their_range():

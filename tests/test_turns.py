@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.model import Outcome, RowState
+from fetcher.stations import Owed
 from fetcher.turns import Turns
 
 STILL = 20
@@ -16,10 +18,12 @@ STILL = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """A row: how many records each of its pages has, whether it is left on its way, and when it goes on (by rank)."""
+    """A row: how many records each of its pages has, whether it is left on its way or else fails behind them, and when
+    it goes on (by rank)."""
 
     pages: tuple[int, ...]
     is_left: bool
+    fails: bool
     ranks: tuple[int, ...]
 
 
@@ -31,8 +35,8 @@ def outcomes_of(number: int, plan: Plan) -> list[Outcome]:
     ]
     if plan.is_left:
         return [replace(page, is_end=False) for page in pages]
-    failed = Outcome(f"row {number}", RowState.GAVE_UP, reason="failed")
-    return [*(replace(page, is_end=False) for page in pages[:-1]), *(pages[-1:] or [failed])]
+    last = [Outcome(f"row {number}", RowState.GAVE_UP, reason="failed")] if plan.fails or not pages else [pages.pop()]
+    return [*(replace(page, is_end=False) for page in pages), *last]
 
 
 PLANS = st.lists(
@@ -40,7 +44,8 @@ PLANS = st.lists(
         Plan,
         st.lists(st.integers(0, 3), max_size=3).map(tuple),
         st.sampled_from([False] * 9 + [True]),
-        st.lists(st.integers(0, 9), min_size=4, max_size=4).map(tuple),
+        st.booleans(),
+        st.lists(st.integers(0, 9), min_size=5, max_size=5).map(tuple),
     ),
     max_size=12,
 )
@@ -85,7 +90,8 @@ async def handed_over(plans: list[Plan], *, carriers: int, most_rows: int, most_
 @given(PLANS, st.integers(1, 4), st.integers(1, 4), st.sampled_from([0, 8, 1 << 20]), st.booleans())
 def test_records_come_in_the_order_of_their_rows(plans, carriers, most_rows, most_bytes, on_record):
     """Whatever is done first, with rows that fail and pages in between: all records of the rows before the first that
-    is left on its way, in order, and none behind it. How a row fails is told in any case, and nothing is told twice."""
+    is left on its way, in order, and none behind it. How a row without records fails is told in any case, nothing is
+    told twice, and of a row behind that one nothing that follows what was dropped of it."""
     found = asyncio.run(
         handed_over(plans, carriers=carriers, most_rows=most_rows, most_bytes=most_bytes, on_record=on_record)
     )
@@ -94,9 +100,38 @@ def test_records_come_in_the_order_of_their_rows(plans, carriers, most_rows, mos
     expected = b"".join(outcome.lines for row in told[: ends_at + 1] for outcome in row)
     assert b"".join(outcome.lines for outcome in found) == expected
     for number, row in enumerate(told[: ends_at + 1]):
-        assert [outcome for outcome in found if outcome.row_key == f"row {number}"] == row
+        assert of_row(found, number) == row
+    for number, row in enumerate(told[ends_at + 1 :], ends_at + 1):
+        behind = of_row(found, number)
+        assert behind == row[: len(behind)]
     failed = {row[0].row_key for row in told if row and row[0].state is RowState.GAVE_UP}
     assert failed <= {outcome.row_key for outcome in found}
+
+
+def of_row(found: list[Outcome], number: int) -> list[Outcome]:
+    return [outcome for outcome in found if outcome.row_key == f"row {number}"]
+
+
+@pytest.mark.parametrize("last", [RowState.DONE, RowState.GAVE_UP])
+def test_nothing_is_told_of_a_row_behind_what_was_dropped_of_it(put, found, last):
+    """Else it would be done, or go on from its second page, and the records of the first would never be written."""
+
+    async def story() -> None:
+        turns = Turns(put)
+        first, second = await turns.take(), await turns.take()
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(turns.serve())
+            await second.put(brought(2, is_end=False))
+            first.end(is_left=True)
+            await settle()
+            await second.put(Outcome("row 2", last, page=2))
+            second.end(is_left=False)
+            await settle()
+            assert found == []
+            assert turns.held_bytes == 0
+            serving.cancel()
+
+    asyncio.run(story())
 
 
 def brought(number: int, *, is_end: bool = True) -> Outcome:
@@ -198,5 +233,26 @@ def test_a_page_is_handed_over_before_the_next_goes_on_record(put, found):
             await asyncio.wait_for(page, 1)
             assert found == ["row 2"]
             serving.cancel()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("told", [{"most_bytes": 5}, {"goes_on_record": True}])
+def test_a_stop_waits_for_no_row_that_waits_for_its_turn(put, told):
+    """What waits there was kept, or may be asked for again, and is not handed over any more. What needs no turn is on
+    its way to the disk, and is waited for."""
+
+    async def story() -> None:
+        turns, owed = Turns(put, **told), Owed()
+        first, second = await turns.take(), await turns.take()
+        for key in ("row 1", "row 2"):
+            owed.add(key)
+        kept = asyncio.create_task(second.put(brought(2, is_end=False), partial(owed.discard, "row 2")))
+        await settle()
+        assert not kept.done()
+        assert "row 2" not in owed
+        await first.put(Outcome("row 1", RowState.REFUSED), partial(owed.discard, "row 1"))
+        assert "row 1" in owed
+        kept.cancel()
 
     asyncio.run(story())

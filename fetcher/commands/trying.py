@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from fetcher.shell import JOB, SET, loaded, told_errors, without_secrets
 
@@ -45,11 +46,14 @@ def preview(job: Path, overrides: tuple[str, ...], *, rows: int, pages: int, sam
     """
     from fetcher.preview import Look, is_carried_out_twice, preview_lines
 
+    told = click.get_current_context().get_parameter_source
+    if sample and ParameterSource.COMMANDLINE in (told("rows"), told("pages")):
+        raise click.UsageError("--sample says how many rows, and takes all their pages: leave out --rows and --pages")
     loaded_job = loaded(job, overrides)
     if is_carried_out_twice(loaded_job):
         raise click.UsageError(
-            "a request whose answer is not kept (cache.keep = 'none') would be carried out here, and again by a run; "
-            "try --set fetch.cache.keep=forever"
+            "a request whose answer is not kept (cache.keep = 'none', and 'http' of a POST or PATCH) would be carried "
+            "out here, and again by a run; try --set fetch.cache.keep=forever"
         )
     with told_errors(), without_secrets(loaded_job.secrets):
         if sample:

@@ -69,8 +69,7 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
     # Of what is kept, not of what came: a page whose repeats were left out is not the same once they are none.
     digest = hashlib.sha256(lasting(fresh.lines)).digest()
     before_it = (piece for piece in known.pieces if piece.revision == revision - 1 and piece.records)
-    is_same = lambda piece: piece.digest == digest and piece.first_record >= known.least_record  # noqa: E731
-    same = next(filter(is_same, before_it), None)
+    same = next((piece for piece in before_it if is_same(piece, digest, known.least_record)), None)
     if same:
         piece, fresh = same._replace(revision=revision), replace(fresh, lines=b"", records=0)
     else:
@@ -83,6 +82,11 @@ def settled_page(outcome: Outcome, known: Known, now: float) -> tuple[Settled, F
         is_whole=outcome.is_end, record_keys=fresh.keys, table=known.table,
     )  # fmt: skip
     return row, Fresh(repeats=fresh.repeats) if same else fresh
+
+
+def is_same(piece: Piece, digest: bytes, least_record: int) -> bool:
+    """Whether a page has the same records again, and has them where they may stay."""
+    return piece.digest == digest and piece.first_record >= least_record
 
 
 def parts_of(outcome: Outcome, tables: Sequence[str], sides: Mapping[str, Standing]) -> Iterator[tuple[str, Outcome]]:

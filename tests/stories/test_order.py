@@ -11,6 +11,8 @@ import pytest
 from aiohttp import web
 
 from fetcher.committed import published_lines
+from fetcher.stations import LONGEST_END_S
+from fetcher.turns import MOST_BYTES
 from tests.stories.feeds import (
     Feed,
     days,
@@ -134,6 +136,26 @@ def test_nothing_is_written_behind_a_row_that_was_left(start, output, fetcher, t
         assert ran.code == 0, ran.err
         assert feed.taken() == days(1)
     assert output(tmp_path / "out").records() == expected(10)
+
+
+def test_a_stop_is_over_at_once_although_answers_wait_in_memory(start, fetcher, output, tmp_path):
+    """More than are held, while the first day is asked for: they are in the cache, and nobody waits for them."""
+    stuck, long = asyncio.Event(), "x" * (MOST_BYTES + 1)
+
+    async def answer(day: str) -> web.Response:
+        if day == days(1)[0]:
+            await stuck.wait()
+        return web.json_response({"items": [{"day": day, "text": long if day == days(2)[1] else ""}]})
+
+    with serving(answer) as feed:
+        job = ordered(tmp_path, feed.url, 3)
+        process = start("run", job, *sets(SIDE_BY_SIDE))
+        until(partial(has_answers, tmp_path / "out", 2), process)
+        process.send_signal(signal.SIGINT)
+        process.wait(LONGEST_END_S - 1)
+        stuck.set()
+        assert fetcher("run", job).code == 0
+    assert [record["day"] for record in output(tmp_path / "out").records()] == days(3)
 
 
 def test_a_row_that_fails_leaves_a_gap_and_comes_behind(fetcher, output, tmp_path):
