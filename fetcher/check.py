@@ -254,7 +254,8 @@ def prices_text(budget: Budget) -> str:
 def answers_text(job: LoadedJob) -> str:
     """How long answers are kept."""
     keep = job.fetch.cache.keep
-    return "are not kept" if keep == "none" else "kept for ever" if keep == "forever" else f"kept for {keep:,g} s"
+    named = {"none": "are not kept", "forever": "kept for ever", "http": "kept as their headers say"}
+    return named[keep] if isinstance(keep, str) else f"kept for {keep:,g} s"
 
 
 def records_text(job: LoadedJob) -> str:

@@ -100,7 +100,8 @@ def summary(report: Report) -> str:
     if statuses:
         lines.append(f"  answers: {statuses}")
     if tally.not_kept:
-        lines.append(f"  {counted(tally.not_kept, 'row has', 'rows have')} no kept answer, and stay as before")
+        what = counted(tally.not_kept, "row has no kept answer, and stays", "rows have no kept answer, and stay")
+        lines.append(f"  {what} as before")
     if tally.settled_now[RowState.EMPTY] and not tally.settled_now[RowState.DONE] and not before:
         lines.append("  no answer held any record: does the parse part of the job look in the right place?")
     shown = tally.reasons.most_common(REASONS_SHOWN)

@@ -132,6 +132,21 @@ def test_a_job_without_a_rate_is_warned(tmp_path, limits, warned):
     assert not any("https" in text for text in told)
 
 
+@pytest.mark.parametrize(
+    ("keep", "told"),
+    [
+        ("none", "are not kept"),
+        ("forever", "kept for ever"),
+        ("http", "kept as their headers say"),
+        ("1 day", "kept for 86,400 s"),
+    ],
+)
+def test_how_long_answers_are_kept_is_told(tmp_path, keep, told):
+    """For each way to keep them."""
+    job = load(tmp_path, SECRETS.replace('keep = "none"', f'keep = "{keep}"'), {"KEY": "s3cr3t", "TOKEN": "t0k3n"})
+    assert f"  answers  {told}\n" in check_text(job, check(job, NOW))
+
+
 def test_the_command_says_it_and_exits_0_whatever_it_warns_of(tmp_path):
     """Faults of the file are 78, as for every command."""
     job = job_in(tmp_path)
