@@ -18,7 +18,7 @@ import jmespath
 import msgspec
 
 from fetcher.compose.request import compose, compose_batch
-from fetcher.errors import FetcherError, GaveUp, Quarantined, Refused, RowError
+from fetcher.errors import FetcherError, GaveUp, Parked, Quarantined, Refused, RowError, Unknown
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.client import Client
 from fetcher.fetch.expectations import Meaning, meaning, rule_for
@@ -79,6 +79,15 @@ class _Question:
             error.attempts = attempts
         self.answer.set_exception(error)
         self.answer.exception()
+
+    def leave(self) -> None:
+        """Whoever carried it is stopped. What has no answer is left to the next run, and not to be taken for done."""
+        if self.answer.done():
+            return
+        if self.has_left:
+            self.fail(Unknown("sent, and not waited for: only the server knows whether it was carried out"))
+        else:
+            self.fail(Parked("not asked before the run ended", 0.0))
 
 
 @dataclass(slots=True, eq=False)
@@ -156,7 +165,7 @@ class Batches:
             await self._send(group.questions)
         finally:
             for question in group.questions:
-                question.answer.cancel()  # of those that have none, where this carrier is stopped
+                question.leave()
 
     async def _send(self, questions: Sequence[_Question]) -> None:
         """Ask, and give every question its answer. Where one of them spoils the request for all, halves are asked."""
