@@ -197,17 +197,20 @@ def test_a_record_that_fails_is_told_by_its_number_or_place(by):
     steps = (Step(by("frame['text'].astype(int)"), "n"), Step(by("frame['n'] + '!'"), "m"))
     with pytest.raises(Quarantined, match=r"^record 2: score raised ValueError.* \(.*\)$"):
         [*annotated(steps, texts("1", "x", "3"))]
-    records = texts("1", "x", "3")
-    assert [*annotate_each(steps, records)] == [1]
-    assert records == [{"text": "1", "n": 1, "m": "1!"}, {"text": "x"}, {"text": "3", "n": 3, "m": "3!"}]
+    records = texts("1", "x", "3", "y")
+    raised = "score raised ValueError: invalid literal for int() with base 10:"
+    failed = {place: why.rpartition(" (")[0] for place, why in annotate_each(steps, records).items()}
+    assert failed == {1: f"record 1: {raised} 'x'", 3: f"record 1: {raised} 'y'"}  # each the only record of its row
+    assert [record.get("m") for record in records] == ["1!", None, "3!", None]
 
 
 def test_without_a_field_to_go_into_values_are_fields(by):
     """As of a function of one record."""
     assert annotate_each((Step(by("[{'a': 1}] * len(frame)")),), records := texts("x")) == {}
     assert records == [{"text": "x", "a": 1}]
-    (why,) = annotate_each((Step(by("frame['text']")),), texts("x")).values()
-    assert "gave a value of type str, expected a dict of fields (or say 'into')" in why
+    found = annotate_each((Step(by("frame['text']")),), texts("x", "y"))
+    why = "record 1: score gave a value of type str, expected a dict of fields (or say 'into')"
+    assert found == {0: why, 1: why}
 
 
 def test_a_file_that_cannot_be_loaded_is_the_jobs_fault(by):
