@@ -243,3 +243,16 @@ async def test_all_that_share_a_question_are_on_record_before_it_leaves():
     batches, client = batches_of(echoed)
     await asked_of(batches, "1", "1", "2", intend=intend)
     assert noted == [1, 1, 1]
+
+
+async def test_a_batch_that_counts_for_more_than_a_rate_allows_is_halved():
+    """It would wait for ever; a row that does so by itself says so."""
+    limits = {"cost": "{cost}", "rate": "10/min"}
+    batch = {"size": 3, "each": ["ip"], "counts_rows": True}
+    batches, client = batches_of(echoed, limits=limits, batch=batch)
+    told = [Row(str(cost), {"ip": str(cost), "cost": cost}) for cost in (4, 3, 6, 11)]
+    asking = (batches.fetch(row, Source.KEPT_FIRST, None, 0.0) for row in told)
+    *found, refused = await asyncio.gather(*asking, return_exceptions=True)
+    assert [request.cost for request in client.asked] == [4, 3 + 6]
+    assert all(isinstance(one, Fetched) for one in found)
+    assert str(refused) == "its cost '{cost}' would be '11': expected a whole number from 1 to 10"
