@@ -29,7 +29,7 @@ from fetcher.fetch.sources import Fetched, Source
 from fetcher.fetch.usable import none_usable
 from fetcher.job.batch import Batch, Match
 from fetcher.job.sections import Fetch
-from fetcher.model import Request, Response, Row, Value
+from fetcher.model import Request, Response, Row
 
 LINGER_S = 0.05
 """So long a batch waits for one more row after the last that came: reading two hundred takes a tenth of that, where
@@ -116,7 +116,7 @@ class Batches:
         self._client = client
         self._sharing = sharing or Listed(fetch, batch)
         self._budget = budget or Budget()
-        self._gathering: dict[tuple[Value, ...], _Group] = {}
+        self._gathering: dict[tuple[str, ...], _Group] = {}
         self._same = sorted(fetch.slots() - set(batch.each))
         self._asked: dict[str, _Question] = {}
 
@@ -142,7 +142,7 @@ class Batches:
 
     def _joined(self, question: _Question) -> _Group | None:
         """Put a question where its like are gathered; the group, for whoever is the first of it."""
-        kind = tuple(question.row.values.get(name) for name in self._same)
+        kind = tuple(repr(question.row.values.get(name)) for name in self._same)  # 1 is no true, and lists have no hash
         group = self._gathering.get(kind)
         is_first = group is None
         group = group or self._gathering.setdefault(kind, _Group())
