@@ -96,12 +96,14 @@ def _called(by: ByFrame, records: Sequence[Record]) -> list[Any]:
 
 def frame_of(records: Sequence[Record]) -> "pd.DataFrame":
     """Records of the same fields as a frame of text, numbered from 0. A number is as in JSON, as are lists and objects;
-    null is an empty text."""
+    null is an empty text.
+
+    Columns are objects: what pandas has for text differs by its version, and by what else is installed."""
     import pandas as pd
 
     names = [name for name in records[0] if name != PROVENANCE]
     columns = {name: [_text(record[name]) for record in records] for name in names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(records)), dtype="str")
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(records)), dtype=object)
 
 
 def _text(value: object) -> str:

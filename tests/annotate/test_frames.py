@@ -114,6 +114,11 @@ def test_cells_are_text_as_in_json():
     }
 
 
+def test_columns_are_the_same_with_every_pandas():
+    """Its own type for text has other values for nothing, and other patterns, by version and by what is installed."""
+    assert frame_of(texts("a", "")).dtypes.to_dict() == {"text": object}
+
+
 def test_records_with_other_fields_are_other_frames(by):
     """None gets a column that it has not, and each keeps its place."""
     records = [{"a": "1"}, {"a": "1", "b": "2"}, {"a": "3"}, {"b": "4"}]
