@@ -115,10 +115,10 @@ def _text(value: object) -> str:
     return msgspec.json.decode(written, type=str) if written[:1] == b'"' else written.decode()
 
 
-def _number(value: object) -> float:
-    """A number that remembers how it was written is a number."""
+def _number(value: object) -> float | msgspec.Raw:
+    """A number that remembers how it was written is written so."""
     if isinstance(value, float):
-        return float(value)
+        return msgspec.Raw(value.text.encode()) if hasattr(value, "text") else float(value)
     raise TypeError(f"a value of type {type(value).__name__} is no text, and cannot be written as JSON")
 
 

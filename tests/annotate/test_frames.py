@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from fetcher.annotate.frames import ByFrame, frame_of, values_for
 from fetcher.annotate.steps import Step, annotate_each, annotated
 from fetcher.errors import JobError, Quarantined
+from fetcher.parse.exact import Exact
 
 SOURCE = """
 import pandas as pd
@@ -91,7 +92,7 @@ def test_a_record_looks_the_same_alone_and_among_others(records):
 
 
 def test_cells_are_text_as_in_json():
-    """No zero is lost, nothing becomes NA, and provenance is no field of the table."""
+    """No digit is lost, nothing becomes NA, and provenance is no field of the table."""
     record: dict[str, object] = {
         "id": "007",
         "na": "NA",
@@ -99,7 +100,8 @@ def test_cells_are_text_as_in_json():
         "n": 1.5,
         "big": 2**63,
         "on": True,
-        "tags": ["a", 1],
+        "tags": ["a", 1, Exact("1.00")],
+        "exact": Exact("12345678901234567890.10"),
         "_provenance": {},
     }
     (cells,) = frame_of([record]).to_dict("records")
@@ -110,7 +112,8 @@ def test_cells_are_text_as_in_json():
         "n": "1.5",
         "big": "9223372036854775808",
         "on": "true",
-        "tags": '["a",1]',
+        "tags": '["a",1,1.00]',
+        "exact": "12345678901234567890.10",
     }
 
 
