@@ -106,6 +106,16 @@ def frame_of(records: Sequence[Record]) -> "pd.DataFrame":
     return pd.DataFrame(columns, index=pd.RangeIndex(len(records)), dtype=object)
 
 
+def changes(record: Record, given: Mapping[str, object]) -> dict[str, object]:
+    """The fields that a function gave for a record, without those that came back as its frame had them, as of
+    `frame.assign(...)`: a number stays one."""
+    return {
+        name: value
+        for name, value in given.items()
+        if not (isinstance(value, str) and name in record and value == _text(record[name]))
+    }
+
+
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value

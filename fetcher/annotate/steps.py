@@ -189,7 +189,8 @@ def _add_each(
         try:
             if isinstance(value, Quarantined):
                 raise Quarantined(f"record {told or number}: {value}", value.trace)
-            add(record, _fields_of(step, value, told or number), step.origin)
+            added = _fields_of(step, value, told or number)
+            add(record, added if step.into else frames.changes(record, added), step.origin)
         except Quarantined as error:
             failed[number] = error
     return failed

@@ -8,6 +8,7 @@ from fetcher.annotate.frames import ByFrame, frame_of, values_for
 from fetcher.annotate.steps import Step, annotate_each, annotated
 from fetcher.errors import JobError, Quarantined
 from fetcher.parse.exact import Exact
+from fetcher.provenance import Origin
 
 SOURCE = """
 import pandas as pd
@@ -221,6 +222,20 @@ def test_without_a_field_to_go_into_values_are_fields(by):
     found = annotate_each((Step(by("frame['text']")),), texts("x", "y"))
     why = "record 1: score gave a value of type str, expected a dict of fields (or say 'into')"
     assert found == {0: why, 1: why}
+
+
+def test_fields_that_come_back_as_they_were_stay_what_they_are(by):
+    """A frame with a column more gives that one; a cell that was changed is given, and its neighbours are as before."""
+    before: list[dict[str, object]] = [{"n": n, "on": None, "tags": ["a"], "_provenance": {}} for n in (5, 6)]
+    origin = Origin("function labels.py", "1a2b3c4d", "2026")
+    steps = (Step(by("frame.assign(m=1)"), origin=origin), Step(by("frame.replace({'n': {'5': 'five'}})")))
+    records = [dict(record) for record in before]
+    assert annotate_each(steps, records) == {}
+    told = [record.pop("_provenance") for record in records]
+    assert [*told[0], *told[1]] == ["m", "m"]  # type: ignore[misc]  # they are dicts
+    assert records == [{"n": n, "on": None, "tags": ["a"], "m": 1} for n in ("five", 6)]
+    assert annotate_each((Step(by("frame"), "all"),), both := texts("x")) == {}
+    assert both == [{"text": "x", "all": {"text": "x"}}]
 
 
 def test_a_file_that_cannot_be_loaded_is_the_jobs_fault(by):
