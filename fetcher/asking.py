@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fetcher.compose.pages import FIRST, Place
 from fetcher.compose.request import compose, with_idempotency_key, with_own_secrets
+from fetcher.compose.skips import stated_answer
 from fetcher.errands import SENT, Errand
 from fetcher.errors import Quarantined
 from fetcher.fetch.sources import Fetched
@@ -68,7 +69,8 @@ def repro_of(stations: Stations, errand: Errand, came: tuple[Place, Answer], err
     """What it takes to parse an answer again that came for a place, or what annotators have made of it. One that the
     cache keeps is not copied."""
     job, (place, answer) = stations.job, came
-    is_kept = job.asks and job.fetch.cache.keep not in {"none", "http"}
+    is_asked = job.asks and stated_answer(job.fetch, errand.row) is None  # else it may have no request at all
+    is_kept = is_asked and job.fetch.cache.keep not in {"none", "http"}
     asked = (looked_at if place.phase else request_of)(job, errand, place) if is_kept else None
     is_copied = answer.stage > 0 or not is_kept
     return Repro(

@@ -18,7 +18,7 @@ import jmespath
 import msgspec
 
 from fetcher.compose.request import compose, compose_batch
-from fetcher.errors import FetcherError, GaveUp, Quarantined, Refused, RowError
+from fetcher.errors import FetcherError, GaveUp, Parked, Quarantined, Refused, RowError, Unknown
 from fetcher.fetch.budget import Budget
 from fetcher.fetch.client import Client
 from fetcher.fetch.expectations import Meaning, meaning, rule_for
@@ -29,7 +29,7 @@ from fetcher.fetch.sources import Fetched, Source
 from fetcher.fetch.usable import none_usable
 from fetcher.job.batch import Batch, Match
 from fetcher.job.sections import Fetch
-from fetcher.model import Request, Response, Row, Value
+from fetcher.model import Request, Response, Row
 
 LINGER_S = 0.05
 """So long a batch waits for one more row after the last that came: reading two hundred takes a tenth of that, where
@@ -80,6 +80,15 @@ class _Question:
         self.answer.set_exception(error)
         self.answer.exception()
 
+    def leave(self) -> None:
+        """Whoever carried it is stopped. What has no answer is left to the next run, and not to be taken for done."""
+        if self.answer.done():
+            return
+        if self.has_left:
+            self.fail(Unknown("sent, and not waited for: only the server knows whether it was carried out"))
+        else:
+            self.fail(Parked("not asked before the run ended", 0.0))
+
 
 @dataclass(slots=True, eq=False)
 class _Group:
@@ -107,7 +116,7 @@ class Batches:
         self._client = client
         self._sharing = sharing or Listed(fetch, batch)
         self._budget = budget or Budget()
-        self._gathering: dict[tuple[Value, ...], _Group] = {}
+        self._gathering: dict[tuple[str, ...], _Group] = {}
         self._same = sorted(fetch.slots() - set(batch.each))
         self._asked: dict[str, _Question] = {}
 
@@ -133,7 +142,7 @@ class Batches:
 
     def _joined(self, question: _Question) -> _Group | None:
         """Put a question where its like are gathered; the group, for whoever is the first of it."""
-        kind = tuple(question.row.values.get(name) for name in self._same)
+        kind = tuple(repr(question.row.values.get(name)) for name in self._same)  # 1 is no true, and lists have no hash
         group = self._gathering.get(kind)
         is_first = group is None
         group = group or self._gathering.setdefault(kind, _Group())
@@ -156,7 +165,7 @@ class Batches:
             await self._send(group.questions)
         finally:
             for question in group.questions:
-                question.answer.cancel()  # of those that have none, where this carrier is stopped
+                question.leave()
 
     async def _send(self, questions: Sequence[_Question]) -> None:
         """Ask, and give every question its answer. Where one of them spoils the request for all, halves are asked."""
@@ -180,7 +189,8 @@ class Batches:
         request = self._sharing.request(rows)
         is_noted, is_again = any(question.intends for question in questions), questions[0].attempts > 0
         leaving = partial(_leaving, questions) if is_noted else None
-        fetched = await self._client.ask(request, leaving, is_again=is_again)
+        was_sent = is_again or questions[0].has_left  # in a batch that was refused
+        fetched = await self._client.ask(request, leaving, is_again=was_sent)
         for question in questions:
             question.attempts += fetched.attempts
         try:

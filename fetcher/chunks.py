@@ -110,31 +110,42 @@ class Labeller:
         return list(self._one_by_one(chunk, labelled, failed))
 
     async def _labelled(self, lot: Lot) -> Labelled:
-        """A worker's answer, or what can be had where it was lost to one of the records."""
+        """A worker's answer, or what can be had where it was lost to some of the records: done again without those
+        that it was at. Where it left no word of that, with one record at a time; where no word can be left, by halves.
+        """
+        culprits = list[tuple[int, str]]()
+        while lot.lines:
+            try:
+                labelled = await self._once(lot)
+                break
+            except Quarantined as error:
+                each = lot.lines.splitlines(keepends=True)
+                if len(each) == 1 or error.record >= 0:
+                    culprit = max(error.record, 0)
+                    culprits.append((culprit, str(error)))
+                    lot = replace(lot, lines=b"".join([*each[:culprit], *each[culprit + 1 :]]))
+                elif self._engine.workers and not lot.is_singly:
+                    lot = replace(lot, is_singly=True)
+                else:
+                    labelled = await self._by_halves(lot, each)
+                    break
+        else:
+            labelled = Labelled()
+        for culprit, why in reversed(culprits):
+            labelled = labelled.without(culprit, why)
+        return labelled
+
+    async def _once(self, lot: Lot) -> Labelled:
+        """A worker's answer. Raises `Quarantined` where it was lost to one of the records."""
         is_first, self._is_first = self._is_first, False
-        if not lot.lines:
-            return Labelled()
         if is_first and not self._labelling.may_take_long:  # a small table is done before a worker has come
             labelled = await asyncio.to_thread(label, self._labelling, lot)
         else:
-            try:
-                labelled = await self._engine.run(lot)
-            except Quarantined as error:
-                return await self._without_culprit(lot, error)
+            labelled = await self._engine.run(lot)
         self._resize(len(labelled.digests) // DIGEST_BYTES + len(labelled.failed), len(lot.lines), labelled.took_s)
         return labelled
 
-    async def _without_culprit(self, lot: Lot, error: Quarantined) -> Labelled:
-        """What comes of a lot that failed as a whole. Where its worker left no word of which record it was at, it is
-        done again with one at a time; where no word can be left, by halves."""
-        each = lot.lines.splitlines(keepends=True)
-        if len(each) == 1:
-            return Labelled(failed={0: str(error)})
-        if error.record >= 0:
-            rest = b"".join([*each[: error.record], *each[error.record + 1 :]])
-            return (await self._labelled(replace(lot, lines=rest))).without(error.record, str(error))
-        if self._engine.workers and not lot.is_singly:
-            return await self._labelled(replace(lot, is_singly=True))
+    async def _by_halves(self, lot: Lot, each: list[bytes]) -> Labelled:
         half = len(each) // 2
         parts = (b"".join(part) for part in (each[:half], each[half:]))
         first, second = [await self._labelled(replace(lot, lines=part)) for part in parts]

@@ -119,7 +119,7 @@ class Questions:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in tasks:
-            if not task.cancelled():
+            if not (task.cancelled() and self.stopped):  # else one that nobody has asked for would be taken for done
                 task.result()
 
     async def _work_through(self, records: Iterator[dict[str, object]]) -> None:

@@ -200,9 +200,8 @@ def failed(errand: Errand, error: RowError, place: Place, job: LoadedJob) -> Out
         case _:
             raise error
     reason = redacted(reason_of(errand.row, error, job), job.secrets)
-    if errand.is_reparsed and not is_to_come(
-        error, state, job.fetch
-    ):  # what other rules have made of it is not this job's
+    takes_back = errand.is_reparsed and not is_to_come(error, state, job.fetch)
+    if takes_back:  # what other rules have made of it is not this job's
         told: dict[str, Any] = {"page": FIRST.number, "begins_anew": True} if job.fetch.pages else {}
         if error.in_flight is not None:
             told["position"] = replace(FIRST, is_here=True, in_flight=error.in_flight).text

@@ -26,7 +26,10 @@ from fetcher.redaction import redacted
 MOST_FILES = 100
 MOST_BYTES = 64_000_000
 MOST_BODY = 16_000_000
-PACKAGES = ("polite-fetcher", "msgspec", "jmespath", "lxml", "ahocorasick-rs", "numpy", "pandas", "pyarrow", "pillow")
+PACKAGES = (
+    *("polite-fetcher", "msgspec", "jmespath", "lxml", "pillow"),
+    *("ahocorasick-rs", "google-re2", "numpy", "pandas", "pyarrow"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,10 @@ def test_a_batch_counts_as_many_tokens_as_it_may_take():
     assert 232 + 100 < request.cost <= 500
     with pytest.raises(Refused, match="a rate allows 500"):
         prompts(fetch).request(rows("a", "b", "c", "d"))
-    own = section(max_tokens=100, limits={"cost": "{tokens}"})
+    own = section(max_tokens=100, limits={"cost": "{tokens}", "rate": "20/min"})
     assert prompts(own).request(rows("a", "b", tokens="7")).cost == 14
+    with pytest.raises(Refused, match="its 3 rows count for 21, and a rate allows 20"):
+        prompts(own).request(rows("a", "b", "c", tokens="7"))
 
 
 def test_each_record_is_kept_with_its_own_share_of_the_cost():

@@ -1,6 +1,8 @@
 """What is kept of answers that could not be parsed: bounded, without secrets, and no trouble to anybody."""
 
+import tomllib
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from fetcher import repros
 from fetcher.errors import DiskFailed
-from fetcher.repros import MOST_FILES, Repro, Repros, as_text, from_text, values_kept, values_of
+from fetcher.repros import MOST_FILES, PACKAGES, Repro, Repros, as_text, from_text, values_kept, values_of
 
 
 def repro(key="a", **told):
@@ -98,3 +100,10 @@ def test_times_keep_their_zone():
         "at": moment,
         "day": date(2024, 5, 1),
     }
+
+
+def test_versions_are_kept_of_all_that_the_extras_bring_in():
+    """Of those that parse or annotate: another version may do better."""
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    assert {told.partition(">")[0] for told in extras["parse"] + extras["annotate"]} <= set(PACKAGES)

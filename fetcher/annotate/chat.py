@@ -15,6 +15,7 @@ from fetcher.errors import Quarantined
 from fetcher.job.model import AROUND_LABELS
 
 FENCED = re.compile(r"```[\w-]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
+BEGIN_JSON = ("{", "[", '"')
 SHOWN = 80
 
 
@@ -94,9 +95,9 @@ class Chat:
 
 
 def _content(answer: object) -> str:
-    """What was said, without the fence that it may stand in."""
+    """What was said, without the fence that it may stand in. One within JSON is part of what was said."""
     text = _text(answer)
-    fenced = FENCED.findall(text)
+    fenced = [] if text.lstrip().startswith(BEGIN_JSON) else FENCED.findall(text)
     return fenced[0] if len(fenced) == 1 else text
 
 

@@ -96,12 +96,24 @@ def _called(by: ByFrame, records: Sequence[Record]) -> list[Any]:
 
 def frame_of(records: Sequence[Record]) -> "pd.DataFrame":
     """Records of the same fields as a frame of text, numbered from 0. A number is as in JSON, as are lists and objects;
-    null is an empty text."""
+    null is an empty text.
+
+    Columns are objects: what pandas has for text differs by its version, and by what else is installed."""
     import pandas as pd
 
     names = [name for name in records[0] if name != PROVENANCE]
     columns = {name: [_text(record[name]) for record in records] for name in names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(records)), dtype="str")
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(records)), dtype=object)
+
+
+def changes(record: Record, given: Mapping[str, object]) -> dict[str, object]:
+    """The fields that a function gave for a record, without those that came back as its frame had them, as of
+    `frame.assign(...)`: a number stays one."""
+    return {
+        name: value
+        for name, value in given.items()
+        if not (isinstance(value, str) and name in record and value == _text(record[name]))
+    }
 
 
 def _text(value: object) -> str:
@@ -113,10 +125,10 @@ def _text(value: object) -> str:
     return msgspec.json.decode(written, type=str) if written[:1] == b'"' else written.decode()
 
 
-def _number(value: object) -> float:
-    """A number that remembers how it was written is a number."""
+def _number(value: object) -> float | msgspec.Raw:
+    """A number that remembers how it was written is written so."""
     if isinstance(value, float):
-        return float(value)
+        return msgspec.Raw(value.text.encode()) if hasattr(value, "text") else float(value)
     raise TypeError(f"a value of type {type(value).__name__} is no text, and cannot be written as JSON")
 
 

@@ -113,7 +113,7 @@ def annotate_each(
             _label_each(step, step.by, [records[place] for place in wanted])
             continue
         if isinstance(step.by, ByFrame) and not is_singly:
-            errors = _add_each(step, step.by, {place: records[place] for place in wanted})
+            errors = _add_each(step, step.by, {place: records[place] for place in wanted}, 1)
             failed |= {place: str(error) for place, error in errors.items()}
             continue
         for place in wanted:
@@ -179,14 +179,18 @@ def _add(step: Step, record: dict[str, Any], number: int, row_key: str = "") -> 
     add(record, added, step.origin)
 
 
-def _add_each(step: Step, by: ByFrame, records: Mapping[int, dict[str, object]]) -> dict[int, Quarantined]:
-    """Add to numbered records what a function gives for all of them; returns why not to those that it cannot do."""
+def _add_each(
+    step: Step, by: ByFrame, records: Mapping[int, dict[str, object]], told: int = 0
+) -> dict[int, Quarantined]:
+    """Add to numbered records what a function gives for all of them; returns why not to those that it cannot do. They
+    are `told` of by this number where it is given, else by their own."""
     failed: dict[int, Quarantined] = {}
     for (number, record), value in zip(records.items(), frames.values_for(by, [*records.values()]), strict=True):
         try:
             if isinstance(value, Quarantined):
-                raise Quarantined(f"record {number}: {value}", value.trace)
-            add(record, _fields_of(step, value, number), step.origin)
+                raise Quarantined(f"record {told or number}: {value}", value.trace)
+            added = _fields_of(step, value, told or number)
+            add(record, added if step.into else frames.changes(record, added), step.origin)
         except Quarantined as error:
             failed[number] = error
     return failed

@@ -117,9 +117,13 @@ def composed_path(template: Template, row: Row) -> str:
 
 
 def cost_of(fetch: Fetch, rows: Sequence[Row]) -> int:
-    """What the request counts for in the rates."""
+    """What the request counts for in the rates. Raises `Refused` where no rate ever has that much."""
     counted = rows if fetch.batch and fetch.batch.counts_rows else rows[:1]
-    return sum(composed_cost(fetch.limits, row) for row in counted)
+    cost = sum(composed_cost(fetch.limits, row) for row in counted)
+    most = min((rate.starts for rate in fetch.limits.rate), default=cost)
+    if cost > most:
+        raise Refused(f"together its {len(counted):,} rows count for {cost:,}, and a rate allows {most:,}")
+    return cost
 
 
 def composed_cost(limits: Limits, row: Row) -> int:

@@ -42,11 +42,19 @@ def test_a_label_is_found_in_what_models_put_round_it(content, label):
         ('```json\n{"a": "y"}\n```', {"a": "y"}),
         ('Here it is:\n```JSON\r\n{"a": "y"}```\nAnything else?', {"a": "y"}),
         ('{"why": "so", "a": "x"}', {"why": "so", "a": "x"}),
+        (' {"why": "as in ```json {}```", "a": "x"}', {"why": "as in ```json {}```", "a": "x"}),
     ],
 )
 def test_json_is_taken_out_of_its_fence(content, value):
-    """What stands round the fence is talk."""
+    """What stands round the fence is talk; a fence within JSON is part of it."""
     assert SCHEMA.said(said(content)) == value
+
+
+def test_json_with_a_fence_in_it_is_the_same_among_several_and_alone():
+    """What was kept of a batch can be used again."""
+    content = '{"why": "```x```", "a": "x"}'
+    assert SCHEMA.said_of_each(said(f'[{{"number": 1, "answer": {content}}}]'), 1) == [content]
+    assert SCHEMA.said(said(content)) == json.loads(content)
 
 
 @pytest.mark.parametrize(

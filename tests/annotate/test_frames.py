@@ -1,12 +1,14 @@
 """Functions of many records at once."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fetcher.annotate.frames import ByFrame, frame_of, values_for
 from fetcher.annotate.steps import Step, annotate_each, annotated
 from fetcher.errors import JobError, Quarantined
+from fetcher.parse.exact import Exact
+from fetcher.provenance import Origin
 
 SOURCE = """
 import pandas as pd
@@ -76,6 +78,7 @@ def test_a_frame_gives_fields_for_each_record(by):
         max_size=6,
     )
 )
+@example([{"a": 0}, {"a": False}])
 def test_a_record_looks_the_same_alone_and_among_others(records):
     """All is text, whatever its neighbours hold or lack: which of them share a frame is chance."""
     seen = []
@@ -83,13 +86,14 @@ def test_a_record_looks_the_same_alone_and_among_others(records):
     for record in records:
         if record:
             same = [other for other in records if tuple(other) == tuple(record)]
-            seen.append([frame_of(same).to_dict("records")[same.index(record)]])
+            (place,) = [place for place, other in enumerate(same) if other is record]  # {"a": False} equals {"a": 0}
+            seen.append([frame_of(same).to_dict("records")[place]])
     assert repr(seen) == repr(alone)
     assert all(type(value) is str for (cells,) in alone for value in cells.values())
 
 
 def test_cells_are_text_as_in_json():
-    """No zero is lost, nothing becomes NA, and provenance is no field of the table."""
+    """No digit is lost, nothing becomes NA, and provenance is no field of the table."""
     record: dict[str, object] = {
         "id": "007",
         "na": "NA",
@@ -97,7 +101,8 @@ def test_cells_are_text_as_in_json():
         "n": 1.5,
         "big": 2**63,
         "on": True,
-        "tags": ["a", 1],
+        "tags": ["a", 1, Exact("1.00")],
+        "exact": Exact("12345678901234567890.10"),
         "_provenance": {},
     }
     (cells,) = frame_of([record]).to_dict("records")
@@ -108,8 +113,14 @@ def test_cells_are_text_as_in_json():
         "n": "1.5",
         "big": "9223372036854775808",
         "on": "true",
-        "tags": '["a",1]',
+        "tags": '["a",1,1.00]',
+        "exact": "12345678901234567890.10",
     }
+
+
+def test_columns_are_the_same_with_every_pandas():
+    """Its own type for text has other values for nothing, and other patterns, by version and by what is installed."""
+    assert frame_of(texts("a", "")).dtypes.to_dict() == {"text": object}
 
 
 def test_records_with_other_fields_are_other_frames(by):
@@ -197,17 +208,34 @@ def test_a_record_that_fails_is_told_by_its_number_or_place(by):
     steps = (Step(by("frame['text'].astype(int)"), "n"), Step(by("frame['n'] + '!'"), "m"))
     with pytest.raises(Quarantined, match=r"^record 2: score raised ValueError.* \(.*\)$"):
         [*annotated(steps, texts("1", "x", "3"))]
-    records = texts("1", "x", "3")
-    assert [*annotate_each(steps, records)] == [1]
-    assert records == [{"text": "1", "n": 1, "m": "1!"}, {"text": "x"}, {"text": "3", "n": 3, "m": "3!"}]
+    records = texts("1", "x", "3", "y")
+    raised = "score raised ValueError: invalid literal for int() with base 10:"
+    failed = {place: why.rpartition(" (")[0] for place, why in annotate_each(steps, records).items()}
+    assert failed == {1: f"record 1: {raised} 'x'", 3: f"record 1: {raised} 'y'"}  # each the only record of its row
+    assert [record.get("m") for record in records] == ["1!", None, "3!", None]
 
 
 def test_without_a_field_to_go_into_values_are_fields(by):
     """As of a function of one record."""
     assert annotate_each((Step(by("[{'a': 1}] * len(frame)")),), records := texts("x")) == {}
     assert records == [{"text": "x", "a": 1}]
-    (why,) = annotate_each((Step(by("frame['text']")),), texts("x")).values()
-    assert "gave a value of type str, expected a dict of fields (or say 'into')" in why
+    found = annotate_each((Step(by("frame['text']")),), texts("x", "y"))
+    why = "record 1: score gave a value of type str, expected a dict of fields (or say 'into')"
+    assert found == {0: why, 1: why}
+
+
+def test_fields_that_come_back_as_they_were_stay_what_they_are(by):
+    """A frame with a column more gives that one; a cell that was changed is given, and its neighbours are as before."""
+    before: list[dict[str, object]] = [{"n": n, "on": None, "tags": ["a"], "_provenance": {}} for n in (5, 6)]
+    origin = Origin("function labels.py", "1a2b3c4d", "2026")
+    steps = (Step(by("frame.assign(m=1)"), origin=origin), Step(by("frame.replace({'n': {'5': 'five'}})")))
+    records = [dict(record) for record in before]
+    assert annotate_each(steps, records) == {}
+    told = [record.pop("_provenance") for record in records]
+    assert [*told[0], *told[1]] == ["m", "m"]  # type: ignore[misc]  # they are dicts
+    assert records == [{"n": n, "on": None, "tags": ["a"], "m": 1} for n in ("five", 6)]
+    assert annotate_each((Step(by("frame"), "all"),), both := texts("x")) == {}
+    assert both == [{"text": "x", "all": {"text": "x"}}]
 
 
 def test_a_file_that_cannot_be_loaded_is_the_jobs_fault(by):

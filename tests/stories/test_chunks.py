@@ -138,9 +138,12 @@ def test_a_function_has_many_records_at_once(fetcher, output, job, tmp_path, wor
         type(record["length"]) is int and record["topics"] == ["logistics"] * (record["length"] == 4)
         for record in records
     )
-    failures = (tmp_path / "out" / "failures.jsonl").read_text()
-    assert "length raised ValueError: no length" in failures
-    assert "length gave nan, which JSON cannot hold" in failures
+    failures = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    nan = "length gave nan, which JSON cannot hold: give None, or fill it (.fillna)"
+    assert sorted(failure["reason"] for failure in failures) == [
+        f"reviews.csv:1502 {nan}: id=1500, review=no number",
+        "reviews.csv:52 length raised ValueError: no length (labels.py, line 6): id=50, review=raises",
+    ]
     check_ranges(tmp_path / "out")
 
 

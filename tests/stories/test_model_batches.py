@@ -36,8 +36,8 @@ def label_of(text: str) -> str:
 @dataclass
 class Model:
     """`forgets` are records of which it says nothing where there are others, `balks` those that it never labels; a
-    `gate` holds those that stand alone, or, where it `holds_batches`, the others. `asked` counts the records, `batches`
-    are those that came together.
+    `gate` holds those that stand alone, or, where it `holds_batches`, the others; where it `refuses` it takes no batch.
+    `asked` counts the records, `batches` are those that came together.
     """
 
     url: str = ""
@@ -45,6 +45,7 @@ class Model:
     balks: frozenset[str] = frozenset()
     gate: Callable[[], bool] = lambda: True
     holds_batches: bool = False
+    refuses: bool = False
     asked: Counter[str] = field(default_factory=Counter)
     batches: list[list[str]] = field(default_factory=list)
 
@@ -56,6 +57,8 @@ class Model:
         self.batches.append(texts)
         while is_batch == self.holds_batches and not self.gate():  # noqa: ASYNC110  (opened from another thread)
             await asyncio.sleep(0.01)
+        if is_batch and self.refuses:
+            return web.json_response({"error": {"message": "too long"}}, status=400)
         told = {text: "prose" if text in self.balks else label_of(text) for text in texts}
         kept = [(number, text) for number, text in enumerate(texts, 1) if text not in self.forgets]
         items = [{"number": number, "answer": told[text]} for number, text in kept]
@@ -162,6 +165,22 @@ def test_a_run_that_is_stopped_before_it_asks_again_leaves_that_to_the_next(fetc
     assert states(tmp_path / "out") == {"done": 3, "waiting": 1}
     assert fetcher("run", job).code == 0
     assert model.batches[1:] == [["bb"]]
+
+
+def test_a_run_that_is_stopped_before_it_asks_the_halves_of_a_refused_batch_has_lost_nothing(
+    fetcher, start, tmp_path, model, make_job
+):
+    """The server has said that it did nothing: the halves are left to the next run, and are not unknown."""
+    model.refuses = True
+    job = make_job(["a", "bb", "c", "dd"])
+    process = start("run", job, *sets("annotate.0.model.limits.cost=2", 'annotate.0.model.limits.rate="2/min"'))
+    until(lambda: model.batches, process)
+    process.terminate()
+    assert process.wait() == 143
+    assert states(tmp_path / "out") == {"waiting": 4}
+    model.refuses = False
+    assert fetcher("run", job).code == 0
+    assert sorted(map(len, model.batches)) == [4, 4]
 
 
 def test_what_was_asked_again_when_a_run_was_killed_is_unknown_alone(fetcher, start, tmp_path, model, make_job):

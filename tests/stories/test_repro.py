@@ -111,6 +111,35 @@ def test_p02_an_answer_that_kills_its_worker_is_tried_once(fetcher, tmp_path, fe
     assert states(tmp_path / "out")[RowState.QUARANTINED] == 1
 
 
+SKIPPING = """\
+name = "names"
+read.table = { path = "names.csv" }
+[fetch]
+base_url = "URL"
+url = "/place/{name}"
+skip = { blank = ["name"], answer = { name = "nobody" } }
+[parse]
+function = "parser.py:parse"
+[write]
+folder = "out"
+"""
+
+
+def test_an_answer_that_the_job_states_is_done_again_without_a_request(fetcher, tmp_path):
+    """Its row has none: a blank is no part of a path. It failed for what its parser says."""
+    (tmp_path / "names.csv").write_text("id,name\n0,ann\n1,\n")
+    (tmp_path / "parser.py").write_text("import json\n\ndef parse(body, row):\n    yield json.loads(body)['place']\n")
+    with serving_services() as services:
+        job = tmp_path / "job.toml"
+        job.write_text(SKIPPING.replace("URL", services.url))
+        assert fetcher("run", job).code == 3
+        assert states(tmp_path / "out") == {RowState.DONE: 1, RowState.QUARANTINED: 1}
+        ((key, _),) = [line.split("\t", 1) for line in fetcher("failures", "list", job).out.splitlines()]
+        again = fetcher("failures", "repro", job, key)
+    assert again.code == 3
+    assert "it still fails: KeyError: 'place' (parser.py, line 4)" in again.out
+
+
 BEHIND = """\
 import os
 
