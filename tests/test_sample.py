@@ -14,25 +14,9 @@ from fetcher.cli import main
 from fetcher.ledger import LedgerView
 from fetcher.model import DoneRows, Outcome, RowState
 from fetcher.sample import FIELDS_KEPT, VALUES_KEPT, Sampled, Values, field_line
+from tests.reviews import JOB, LENGTH, WRITE
 from tests.serving import serving
 
-RULES = """\
-name = "reviews"
-read.table = { path = "reviews.csv" }
-[[annotate]]
-into = "topics"
-[annotate.rules]
-field = "review"
-rule = [{ label = "logistics", terms = ["late"] }, { label = "quality", terms = ["broken"] }]
-MORE
-[write]
-folder = "out"
-"""
-FUNCTION = """
-[[annotate]]
-into = "length"
-function = "labels.py:length"
-"""
 SOURCE = """
 def length(record):
     if record["review"] == "raises":
@@ -72,7 +56,7 @@ def table(tmp_path):
     lines = "".join(f"{number},{review}\n" for number, review in enumerate(REVIEWS))
     (tmp_path / "reviews.csv").write_text(f"id,review\n{lines}")
     (tmp_path / "labels.py").write_text(SOURCE)
-    (tmp_path / "job.toml").write_text(RULES.replace("MORE", FUNCTION))
+    (tmp_path / "job.toml").write_text(JOB + LENGTH + WRITE)
 
 
 def test_labels_and_failures_of_the_first_rows_are_counted(table, fetcher):

@@ -104,7 +104,7 @@ class HttpCache:
             return kept
         if wanted.source in KEPT or "only-if-cached" in request_directives(request.headers):
             raise NotKept("no answer to this row is kept that may be used")
-        about = flight_of(wanted)
+        about = (wanted.key, wanted.source)
         shared, is_mine = await self._flights.share(about, lambda: self._asked(wanted, candidates, ask))
         fetched, is_for_others = shared
         if is_mine:
@@ -310,17 +310,11 @@ class HttpCache:
 
     async def _ask_anew(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> None:
         try:
-            await self._flights.share(flight_of(wanted), lambda: self._asked(wanted, candidates, ask))
+            await self._flights.share((wanted.key, wanted.source), lambda: self._asked(wanted, candidates, ask))
         except RowError as error:
             logger.debug("asked anew in the background, in vain: %s", error)
         except RunStopped as error:
             self._problem = error
-
-
-def flight_of(wanted: Wanted) -> tuple[object, ...]:
-    """What requests have in common that are one exchange while it is under way: not what they count for."""
-    it = wanted.request
-    return it.method, it.url, it.headers, it.body, it.page, it.credential, wanted.source
 
 
 def is_outage(error: RowError | ApiDown) -> bool:

@@ -8,26 +8,10 @@ from functools import partial
 
 import pytest
 
+from tests.reviews import JOB, LENGTH, WRITE
 from tests.stories.conftest import ROOT
 from tests.stories.feeds import until
 
-JOB = """
-name = "reviews"
-[read.table]
-path = "reviews.csv"
-[[annotate]]
-into = "topics"
-[annotate.rules]
-field = "review"
-rule = [{ label = "logistics", terms = ["late"] }, { label = "quality", terms = ["broken"] }]
-[write]
-folder = "out"
-"""
-FUNCTION = """
-[[annotate]]
-into = "length"
-function = "labels.py:length"
-"""
 SOURCE = """
 import os
 
@@ -72,7 +56,7 @@ def job(tmp_path):
         lines = "".join(f"{number},{review}\n" for number, review in enumerate(reviews))
         (tmp_path / "reviews.csv").write_text(f"id,review\n{lines}")
         (tmp_path / "labels.py").write_text(SOURCE)
-        (tmp_path / "job.toml").write_text(JOB.replace("[write]", f"{more}\n[write]\n{write}"))
+        (tmp_path / "job.toml").write_text(f"{JOB}{more}{WRITE}{write}")
         return str(tmp_path / "job.toml")
 
     return written
@@ -110,7 +94,7 @@ def test_a_record_that_cannot_be_taken_costs_itself_alone(fetcher, output, job, 
     """One that a function raises for, one that it dies of, one that is no JSON, a line that cannot be read."""
     reviews = ["fine"] * 200
     reviews[50], reviews[100], reviews[150], reviews[160] = "raises", "kills", "no number", "too,many"
-    ran = fetcher("run", job(reviews, FUNCTION))
+    ran = fetcher("run", job(reviews, LENGTH))
     assert ran.code == 3, ran.err
     kept = [number for number in range(200) if number not in (50, 100, 150, 160)]
     assert [record["id"] for record in output(tmp_path / "out").records()] == [str(number) for number in kept]
@@ -193,7 +177,7 @@ def test_a_pattern_cannot_run_away_with_the_extra(fetcher, output, job, tmp_path
 
 def test_what_failed_is_taken_up_again_alone(fetcher, output, job, tmp_path):
     """`--only failed`, once the function is mended."""
-    path = job(["fine", "raises", "late"], FUNCTION)
+    path = job(["fine", "raises", "late"], LENGTH)
     assert fetcher("run", path).code == 3
     (tmp_path / "labels.py").write_text(SOURCE.replace('"raises"', '"never"'))
     assert fetcher("run", path, "--only", "failed", "--as-is").code == 0
@@ -214,7 +198,7 @@ def test_a_line_that_changed_under_its_key_is_labelled_again(fetcher, output, jo
     """Its record takes the place of the one before; the others are left alone."""
     more = '[read]\nkey = ["id"]\n'
     path = job(["late", "fine", "broken"])
-    (tmp_path / "job.toml").write_text(JOB.replace("[read.table]", f"{more}[read.table]"))
+    (tmp_path / "job.toml").write_text(JOB.replace("[read.table]", f"{more}[read.table]") + WRITE)
     assert fetcher("run", path).code == 0
     (tmp_path / "reviews.csv").write_text("id,review\n0,late\n1,broken\n2,broken\n")
     ran = fetcher("run", path)
@@ -226,7 +210,7 @@ def test_reparse_labels_everything_anew(fetcher, job, tmp_path):
     """By the rules as they are now; each row has one record then."""
     path = job(["late", "fine", "broken"] * 300)
     assert fetcher("run", path).code == 0
-    (tmp_path / "job.toml").write_text(JOB.replace('"broken"', '"fine"'))
+    (tmp_path / "job.toml").write_text(JOB.replace('"broken"', '"fine"') + WRITE)
     ran = fetcher("run", path, "--reparse")
     assert ran.code == 0, ran.err
     ran = fetcher("export", path, tmp_path / "all.jsonl")
@@ -243,7 +227,7 @@ def has_done(ledger, least: int) -> bool:
 
 def test_a_killed_run_goes_on_without_loss_or_repeat(fetcher, start, output, job, tmp_path):
     """kill -9 twice; the last run ends well, and each row has its record once."""
-    slow = FUNCTION.replace("length", "slow")
+    slow = LENGTH.replace("length", "slow")
     path = job([f"late {number}" for number in range(2000)], slow)
     (tmp_path / "labels.py").write_text("import time\n\ndef slow(record):\n    time.sleep(0.002)\n    return 1\n")
     ledger = tmp_path / "out" / ".fetcher" / "ledger.sqlite"
