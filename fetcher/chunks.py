@@ -16,6 +16,7 @@ from fetcher.annotate.from_job import steps_of
 from fetcher.compose.pages import FIRST
 from fetcher.compose.skips import record_of
 from fetcher.engines.engine import Engine
+from fetcher.engines.meanwhile import Meanwhile
 from fetcher.engines.scales import Scales
 from fetcher.errands import Errand, Step, came, errand_of, unread
 from fetcher.errands import failed as failed_outcome
@@ -73,13 +74,14 @@ class Labeller:
         self._chunk_s = longest_s if self._labelling.has_frames else CHUNK_S
         is_trial = around.witness is not None
         self._repros = None if is_trial else Repros(around.layout.state, job.secrets)
-        self._is_first = True
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
 
     async def __aenter__(self) -> "Labeller":
         work = partial(label, self._labelling), partial(load, self._labelling)
         spared = 0 if self._labelling.is_heavy else 1  # a processor reads the table meanwhile
         self._engine: Engine[Lot, Labelled] = engine_for(self._job.parse, work, Scales(), spared)
+        if self._engine.workers and not self._labelling.may_take_long:
+            self._engine = Meanwhile(self._engine, work[0], Lot(b""))
         await self._engine.__aenter__()
         return self
 
@@ -137,11 +139,7 @@ class Labeller:
 
     async def _once(self, lot: Lot) -> Labelled:
         """A worker's answer. Raises `Quarantined` where it was lost to one of the records."""
-        is_first, self._is_first = self._is_first, False
-        if is_first and not self._labelling.may_take_long:  # a small table is done before a worker has come
-            labelled = await asyncio.to_thread(label, self._labelling, lot)
-        else:
-            labelled = await self._engine.run(lot)
+        labelled = await self._engine.run(lot)
         self._resize(len(labelled.digests) // DIGEST_BYTES + len(labelled.failed), len(lot.lines), labelled.took_s)
         return labelled
 

@@ -4,13 +4,14 @@ A term is found where it stands as a word of its own, upper and lower case alike
 Labels come in the order of their priority, then of the rules.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
 from fetcher.annotate.literals import Parts, needed_parts
-from fetcher.annotate.searches import search_of
+from fetcher.annotate.searches import longest_text, search_of
 from fetcher.annotate.terms import Terms, terms_of
 
 NOTHING: Mapping[int, str] = {}
@@ -65,6 +66,11 @@ class Rules:
             if matches := self._matched(texts[place], found.get(place, NOTHING)):
                 matched[place] = matches
         return matched
+
+    @cached_property
+    def may_take_long(self) -> bool:
+        """Whether a pattern offers more ways through a text the longer that is."""
+        return any(longest_text(told) < math.inf for rule in self.rules for told in rule.patterns)
 
     def labels(self, text: str) -> list[str]:
         """The labels of a text."""

@@ -57,7 +57,7 @@ class Step:
     @property
     def may_take_long(self) -> bool:
         """Whether a record may take longer than the loop can bear: code or patterns of the job's own, a big table."""
-        return not isinstance(self.by, ByRules) or any(rule.patterns for rule in self.by.rules.rules)
+        return not isinstance(self.by, ByRules) or self.by.rules.may_take_long
 
 
 def annotated(steps: tuple[Step, ...], records: Iterable[Record], row_key: str = "") -> Iterator[Record]:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -11,7 +11,7 @@ from fetcher.model import Value
 from fetcher.template import text_of
 
 LONGEST_PART = 200
-SHARDS = 256
+SHARDS, FIRST = 256, 200_000
 _encode = msgspec.json.Encoder(order="deterministic").encode
 # What parts a key, marks repeats (~2) and generations (#2), or moves a terminal's cursor.
 _ESCAPED = re.compile(r"[%/~#\x00-\x1f\x7f]")
@@ -41,34 +41,30 @@ def part_of(value: Value) -> str:
 
 
 class Occurrences:
-    """How often each digest has been met. Takes 12 to 36 bytes a digest, for there may be millions.
+    """How often each digest has been met. Takes 12 to 36 bytes a digest, for there may be millions; the first ones take
+    75, and a fifth of the time.
 
     Digests are told apart by 8 bytes: among a million rows, two are confused once in forty million tables.
     """
 
     def __init__(self) -> None:
+        self._first: dict[int, int] = {}
         self._shards = [_Shard() for _ in range(SHARDS)]  # so that growing one takes no time that is noticed
 
     def count(self, digest: bytes) -> int:
         """How often it has been met, this time included."""
         return self.count_each([digest])[0]
 
-    def count_each(self, digests: Iterable[bytes]) -> list[int]:
-        """The same of several, one after the other."""
-        shards, counted = self._shards, []
-        for digest in digests:
-            shard = shards[digest[0]]
-            number = int.from_bytes(digest[1:9], "little") or 1
-            numbers, last = shard.numbers, shard.last
-            place = number & last
-            while (there := numbers[place]) != number and there:
-                place = (place + 1) & last
-            if there:
-                shard.counts[place] += 1
-                counted.append(shard.counts[place])
+    def count_each(self, digests: Sequence[bytes]) -> list[int]:
+        """The same of several of 16 bytes, one after the other."""
+        first, counted = self._first, []
+        for number in array("Q", b"".join(digests))[::2]:
+            count = first.get(number, 0)
+            if count or len(first) < FIRST:
+                first[number] = count = count + 1
             else:
-                shard.add(place, number)
-                counted.append(1)
+                count = self._shards[number & 0xFF].count(number >> 8 or 1)
+            counted.append(count)
         return counted
 
 
@@ -79,22 +75,30 @@ class _Shard:
         self._lay_out(places)
         self._used = 0
 
-    def add(self, place: int, number: int) -> None:
-        """Take a free place for a number that is met for the first time."""
-        self.numbers[place], self.counts[place] = number, 1
+    def count(self, number: int) -> int:
+        """How often a number has been met, this time included."""
+        numbers, last = self._numbers, self._last
+        place = number & last
+        while (there := numbers[place]) != number and there:
+            place = (place + 1) & last
+        if there:
+            self._counts[place] += 1
+            return self._counts[place]
+        numbers[place], self._counts[place] = number, 1
         self._used += 1
-        if 3 * self._used > 2 * self.last:
+        if 3 * self._used > 2 * last:
             self._grow()
+        return 1
 
     def _lay_out(self, places: int) -> None:
-        self.numbers, self.counts, self.last = array("Q", bytes(8 * places)), array("I", bytes(4 * places)), places - 1
+        self._numbers, self._counts, self._last = array("Q", bytes(8 * places)), array("I", bytes(4 * places)), places - 1
 
     def _grow(self) -> None:
-        numbers, counts = self.numbers, self.counts
+        numbers, counts = self._numbers, self._counts
         self._lay_out(2 * len(numbers))
         for number, count in zip(numbers, counts, strict=True):
             if number:
-                place = number & self.last
-                while self.numbers[place]:
-                    place = (place + 1) & self.last
-                self.numbers[place], self.counts[place] = number, count
+                place = number & self._last
+                while self._numbers[place]:
+                    place = (place + 1) & self._last
+                self._numbers[place], self._counts[place] = number, count

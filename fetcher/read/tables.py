@@ -31,12 +31,31 @@ def table_rows(table: Table, key: Sequence[str], reading: Reading) -> Iterator[R
     """The lines of all its files, in order. Raises `UnreadableTable` where one is no table."""
     seen, left = Occurrences(), table.sample
     for file in table.files():
-        before, lines = stamp_of(file), islice(lines_of(file), left)
+        lines = islice(watched(file, lines_of(file), reading), left)
         while found := list(islice(lines, LINES_AT_ONCE)):
             left = None if left is None else left - len(found)
             yield from rows_of(file.name, wanted(found, table, reading), key, seen)
-        if stamp_of(file) != before:
-            reading.changed.append(file.name)
+
+
+def unkeyed_parts(table: Table, reading: Reading) -> Iterator[tuple[str, Cells | list[Line]]]:
+    """The lines of all its files as they stand there, in order, each part with the name of its file."""
+    for file in table.files():
+        for part in watched(file, delimited_parts(file), reading):
+            yield file.name, part
+
+
+def is_plain(table: Table, key: Sequence[str]) -> bool:
+    """Whether its lines are rows as they stand in its files, whichever each is, and known by all that they hold."""
+    is_delimited = all(file.format in ("csv", "tsv") for file in table.files())
+    return is_delimited and not (key or table.require or table.strip or table.sample)
+
+
+def watched(file: TableFile, parts: Iterable[Part], reading: Reading) -> Iterator[Part]:
+    """What is read of a file. Whether it has changed meanwhile is noted."""
+    before = stamp_of(file)
+    yield from parts
+    if stamp_of(file) != before:
+        reading.changed.append(file.name)
 
 
 def stamp_of(file: TableFile) -> tuple[int, int, int] | None:
@@ -76,9 +95,13 @@ def rows_of(where: str, lines: Sequence[Line], key: Sequence[str], seen: Occurre
     """Lines, each under its key: the columns that the job names, or all of them and how many were equal before."""
     if key or any(line.fault for line in lines):
         return [row_of(where, line, key, seen) for line in lines]
-    digests = [digest_of(line.values) for line in lines]
-    keys = [numbered(digest.hex(), count) for digest, count in zip(digests, seen.count_each(digests), strict=True)]
+    keys = keys_of([digest_of(line.values) for line in lines], seen)
     return [Row(key, line.values, line=(where, line.number)) for key, line in zip(keys, lines, strict=True)]
+
+
+def keys_of(digests: Sequence[bytes], seen: Occurrences) -> list[str]:
+    """The keys of lines that are known by all that they hold."""
+    return [numbered(digest.hex(), count) for digest, count in zip(digests, seen.count_each(digests), strict=True)]
 
 
 def row_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:

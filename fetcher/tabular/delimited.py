@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
-from fetcher.tabular.lines import MOST_CHARACTERS, Line, TableFile, UnreadableTable, bad_line
+from fetcher.tabular.lines import MOST_CHARACTERS, Cells, Line, TableFile, UnreadableTable, bad_line
 from fetcher.tabular.text import encoding_fault, opened
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ class Lines:
 
 def delimited_lines(file: TableFile) -> Iterator[Line]:
     """Every line that is not blank, good or bad. Raises `UnreadableTable` where there is no header to read."""
+    for part in delimited_parts(file):
+        yield from part.lines() if isinstance(part, Cells) else part
+
+
+def delimited_parts(file: TableFile) -> Iterator[Cells | list[Line]]:
+    """The same, many good ones at once as their cells."""
     csv.field_size_limit(max(csv.field_size_limit(), MOST_CHARACTERS))
     with opened(file, newline="") as (text, head):
         if not file.delimiter and file.format == "csv" and (parted := delimiter_of(head, file)) != ",":
@@ -82,13 +88,13 @@ def delimited_lines(file: TableFile) -> Iterator[Line]:
         records = _records(lines, reader)
         columns = file.columns or _header(file, next(records, None))
         while block := lines.block():
-            found = _good_lines(block, lines.number, columns, reader)
+            found = _good_cells(block, lines.number, columns, reader)
             if found is None:
                 lines.again(block)
-                yield from _lines_one_by_one(lines, records, columns)
+                yield list(_lines_one_by_one(lines, records, columns))
             else:
                 lines.number += found[0]
-                yield from found[1]
+                yield found[1]
 
 
 def delimited_columns(file: TableFile) -> tuple[str, ...]:
@@ -128,23 +134,21 @@ def _reader_for(file: TableFile, head: str) -> Reader:
     return partial(csv.reader, delimiter=delimiter, quotechar=file.quote, strict=True)
 
 
-def _good_lines(block: str, before: int, columns: Sequence[str], reader: Reader) -> tuple[int, list[Line]] | None:
+def _good_cells(block: str, before: int, columns: tuple[str, ...], reader: Reader) -> tuple[int, Cells] | None:
     """How many lines of text a block has, and its records, where all of them are good and none goes on behind it;
     else None. So many lines came `before`."""
     if encoding_fault(block):
         return None
-    records, found, width = reader(io.StringIO(block, newline="")), list[Line](), len(columns)
-    number = before + 1
+    records = reader(io.StringIO(block, newline=""))
     try:
-        for fields in records:
-            if fields:
-                if len(fields) != width:
-                    return None
-                found.append(Line(number, dict(zip(columns, fields, strict=False))))
-            number = before + records.line_num + 1
+        found = [(fields, records.line_num) for fields in records]
     except csv.Error:
         return None
-    return records.line_num, found
+    if {len(fields) for fields, _ in found} - {0, len(columns)}:
+        return None
+    starts = (before + 1, *(before + 1 + end for _, end in found))
+    good = [(start, fields) for (fields, _), start in zip(found, starts, strict=False) if fields]
+    return records.line_num, Cells(columns, [start for start, _ in good], [fields for _, fields in good])
 
 
 def _lines_one_by_one(lines: Lines, records: Iterator[Record], columns: Sequence[str]) -> Iterator[Line]:

@@ -1,8 +1,9 @@
 """What the kinds of tables have in common: where one lies, how it is written, and what a line of it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +50,24 @@ class Line(NamedTuple):
     values: Mapping[str, Value]
     fault: str = ""
     content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Good lines of a table by their cells, which have a value for each of `columns`; `numbers` are those of the lines."""
+
+    columns: tuple[str, ...]
+    numbers: Sequence[int]
+    rows: Sequence[Sequence[str]]
+
+    def values(self) -> list[dict[str, str]]:
+        """What each line holds."""
+        named = partial(zip, self.columns)
+        return [dict(named(cells)) for cells in self.rows]
+
+    def lines(self) -> list[Line]:
+        """The same as lines."""
+        return [Line(number, values) for number, values in zip(self.numbers, self.values(), strict=True)]
 
 
 def content_of(values: Mapping[str, Value]) -> str:

@@ -1,0 +1,56 @@
+"""Work in this process while the first worker is still to come: by then a small table is done, and a big one begun."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic
+
+from fetcher.engines.engine import Engine
+from fetcher.engines.worker import Item, Result
+
+
+class Meanwhile(Generic[Item, Result]):
+    """`async with Meanwhile(engine, function, nothing)`; then `await run(item)` from any number of tasks.
+
+    An item is done by `function` in a thread, one at a time, until a worker of `engine` has done `nothing`, an item
+    that is no work. It is sent for when the second item comes. For what harms nobody and takes no longer than the loop
+    can bear.
+    """
+
+    def __init__(self, engine: Engine[Item, Result], function: Callable[[Item], Result], nothing: Item) -> None:
+        self._engine, self._function, self._nothing = engine, function, nothing
+        self.workers, self.scales, self.printed = engine.workers, engine.scales, engine.printed
+        self._one_at_a_time = asyncio.Lock()
+        self._is_begun = False
+        self._coming: asyncio.Task[Result] | None = None
+
+    @property
+    def busy_s(self) -> float:
+        """The processor time that the work took beside this process."""
+        return self._engine.busy_s
+
+    async def __aenter__(self) -> "Meanwhile[Item, Result]":
+        await self._engine.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._coming:
+            self._coming.cancel()
+            await asyncio.gather(self._coming, return_exceptions=True)
+        await self._engine.__aexit__(kind, error, trace)
+
+    def warm_up(self) -> None:
+        """Send for a worker now."""
+        self._coming = self._coming or asyncio.create_task(self._engine.run(self._nothing))
+
+    async def run(self, item: Item) -> Result:
+        """The function's result. Raises what an `Engine` raises."""
+        if self._is_begun:
+            self.warm_up()
+        self._is_begun = True
+        async with self._one_at_a_time:
+            if not (self._coming and self._coming.done()):
+                return await asyncio.to_thread(self._function, item)
+        return await self._engine.run(item)
