@@ -3,8 +3,8 @@
 A chunk is worth some hundredths of a second, so that the hop costs little beside it and nothing waits for it.
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby
@@ -26,9 +26,12 @@ from fetcher.job.load import LoadedJob
 from fetcher.labelling import Labelled, Labelling, Lot, label, load
 from fetcher.model import DoneRows, Outcome, Row
 from fetcher.parse.records import Parsed
+from fetcher.read.keys import Occurrences
+from fetcher.read.tables import Unkeyed, keys_of, rows_of
 from fetcher.repros import Repro, Repros, values_kept, versions
 from fetcher.selection import Verdict
 from fetcher.stations import Surroundings, engine_for
+from fetcher.tabular.lines import Cells, Line
 
 KINDS = ("rules", "function", "lookup")
 """Annotators whose rows go by the chunk: none asks anybody, and none has a file of its own for each record."""
@@ -62,9 +65,13 @@ class Chunk:
     errands: Mapping[str, Errand] = field(default_factory=dict)
 
 
+Result = tuple[Labelled, dict[int, str]]
+"""What came of a chunk, and {place: why} of its rows that were not labelled at all."""
+
+
 class Labeller:
-    """`async with Labeller(job, around)`; then `outcomes` of any number of chunks at once, best of as many as are to be
-    `under_way`. `rows` is how many the next one is to have."""
+    """`async with Labeller(job, around)`; then `label` any number of chunks at once, best as many as are to be
+    `under_way`, and ask for their `outcomes` in their order. `rows` is how many the next one is to have."""
 
     def __init__(self, job: LoadedJob, around: Surroundings) -> None:
         self._job = job
@@ -74,16 +81,22 @@ class Labeller:
         self._chunk_s = longest_s if self._labelling.has_frames else CHUNK_S
         is_trial = around.witness is not None
         self._repros = None if is_trial else Repros(around.layout.state, job.secrets)
+        self._seen = Occurrences()
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
 
     async def __aenter__(self) -> "Labeller":
         work = partial(label, self._labelling), partial(load, self._labelling)
         spared = 0 if self._labelling.is_heavy else 1  # a processor reads the table meanwhile
         self._engine: Engine[Lot, Labelled] = engine_for(self._job.parse, work, Scales(), spared)
-        if self._engine.workers and not self._labelling.may_take_long:
+        if self._engine.workers and self.is_quick:
             self._engine = Meanwhile(self._engine, work[0], Lot(b""))
         await self._engine.__aenter__()
         return self
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it takes chunks as large as they come."""
+        return not self._labelling.may_take_long
 
     @property
     def under_way(self) -> int:
@@ -96,10 +109,21 @@ class Labeller:
         await self._engine.__aexit__(kind, error, trace)
         self._around.tally.worked(self._engine.workers, self._engine.busy_s)
 
-    async def outcomes(self, chunk: Chunk) -> list[Outcome | DoneRows]:
-        """How its rows end, in their order. Raises `JobError`, `RunStopped`."""
-        lines, failed = lines_of(chunk.rows)
-        labelled = await self._labelled(Lot(lines))
+    async def label(self, chunk: Chunk | Unkeyed) -> Result:
+        """What workers make of a chunk. Raises `JobError`, `RunStopped`."""
+        if isinstance(chunk, Unkeyed) and isinstance(chunk.lines, Cells):
+            with suppress(Quarantined):  # to whom, is found out line by line
+                return await self._once(Lot(cells=chunk.lines)), {}
+        lines, failed = lines_of(chunk.each() if isinstance(chunk, Unkeyed) else chunk.rows)
+        return await self._labelled(Lot(lines)), failed
+
+    async def outcomes(self, chunk: Chunk | Unkeyed, result: Result) -> list[Outcome | DoneRows]:
+        """How the rows of a chunk end that has been labelled, in their order."""
+        labelled, failed = result
+        if isinstance(chunk, Unkeyed):
+            if labelled.row_digests and not labelled.failed:
+                return [DoneRows(self._keys(labelled.row_digests), labelled.lines, labelled.digests)]
+            chunk = Chunk(rows_of(chunk.where, chunk.each(), (), self._seen))
         if labelled.failed:
             sent = [place for place in range(len(chunk.rows)) if place not in failed]
             failed |= {sent[at]: why for at, why in labelled.failed.items()}
@@ -110,6 +134,9 @@ class Labeller:
         if not (failed or chunk.errands or labelled.record_keys):
             return [done_rows(chunk.rows, labelled.lines, labelled.digests)]
         return list(self._one_by_one(chunk, labelled, failed))
+
+    def _keys(self, digests: bytes) -> list[str]:
+        return keys_of([digests[at : at + KEY_BYTES] for at in range(0, len(digests), KEY_BYTES)], self._seen)
 
     async def _labelled(self, lot: Lot) -> Labelled:
         """A worker's answer, or what can be had where it was lost to some of the records: done again without those
@@ -140,7 +167,8 @@ class Labeller:
     async def _once(self, lot: Lot) -> Labelled:
         """A worker's answer. Raises `Quarantined` where it was lost to one of the records."""
         labelled = await self._engine.run(lot)
-        self._resize(len(labelled.digests) // DIGEST_BYTES + len(labelled.failed), len(lot.lines), labelled.took_s)
+        if lot.lines:
+            self._resize(len(labelled.digests) // DIGEST_BYTES + len(labelled.failed), len(lot.lines), labelled.took_s)
         return labelled
 
     async def _by_halves(self, lot: Lot, each: list[bytes]) -> Labelled:
@@ -194,7 +222,7 @@ class Labeller:
         return failed_outcome(errand, Quarantined(why), FIRST, self._job)
 
 
-def lines_of(rows: Sequence[Row]) -> tuple[bytes, dict[int, str]]:
+def lines_of(rows: Sequence[Row | Line]) -> tuple[bytes, dict[int, str]]:
     """The rows as JSON lines, without those that cannot be read or written: {place: why}."""
     failed = {place: row.fault for place, row in enumerate(rows) if row.fault}
     encoder = msgspec.json.Encoder()

@@ -1,5 +1,6 @@
 """The command line. Heavy packages are imported inside the command that needs them: `--help` answers at once."""
 
+import gc
 import os
 import signal
 import sys
@@ -80,6 +81,7 @@ main.add_command(test)
 )
 def run(job: Path, overrides: tuple[str, ...], **chosen: str | bool | None) -> None:
     """Fetch every row of JOB that is not done yet."""
+    gc.disable()  # what is imported now makes many objects, and no garbage
     from fetcher.selection import RunOptions
 
     for one, other in (("reparse", "as_is"), ("offline", "refresh"), ("reparse", "refresh")):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from itertools import islice
 
 from fetcher.chunks import Chunk
@@ -10,7 +11,7 @@ from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS
 from fetcher.model import Row, Standing
 from fetcher.read.aside import aside
-from fetcher.read.tables import Reading
+from fetcher.read.tables import Reading, Unkeyed
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.stations import Surroundings
 from fetcher.tally import Tally
@@ -37,7 +38,22 @@ async def chunks_of(
         tally.rows_read += len(chunk)
         yield chunk
         await asyncio.sleep(0)
-    tally.skipped, tally.changed = reading.skipped, reading.changed
+    tally.skipped = reading.skipped
+    has_ended(tally, reading)
+
+
+async def unkeyed_chunks(found: Iterator[Unkeyed], tally: Tally, reading: Reading) -> AsyncIterator[Unkeyed]:
+    """The same of rows without keys, as they come."""
+    while chunk := await aside(partial(next, found, None)):
+        tally.rows_read += chunk.rows
+        if chunk.rows:
+            yield chunk
+    has_ended(tally, reading)
+
+
+def has_ended(tally: Tally, reading: Reading) -> None:
+    """Count that all rows were read, if nobody has written to their files meanwhile."""
+    tally.changed = reading.changed
     tally.is_read_whole = not tally.changed
 
 
@@ -55,13 +71,18 @@ async def errands_of(
                 count_left(errand, around.tally, has_moved=False)
 
 
+def is_new(options: RunOptions, around: Surroundings) -> bool:
+    """Whether no row was ever settled, so that there is nothing to look up."""
+    return around.ledger.is_new() and not (options.only_failed or options.reparse)
+
+
 async def asked_chunks(
     chunks: AsyncIterator[list[Row]], options: RunOptions, fetch: Fetch, around: Surroundings
 ) -> AsyncIterator[Chunk]:
-    """The same, chunk by chunk. Where no row was ever settled, there is nothing to look up."""
-    is_new = around.ledger.is_new() and not (options.only_failed or options.reparse)
+    """The same, chunk by chunk."""
+    is_first = is_new(options, around)
     async for chunk in chunks:
-        if is_new:
+        if is_first:
             yield Chunk(chunk)
             continue
         errands = list(asked_in(chunk, options, fetch, around))

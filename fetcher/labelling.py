@@ -6,6 +6,7 @@ Each stands for itself: one that an annotator cannot take, or that is no JSON, c
 import hashlib
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,8 @@ from fetcher.annotate.steps import load as load_steps
 from fetcher.errors import Quarantined
 from fetcher.parse.lines import Lines
 from fetcher.provenance import lasting
+from fetcher.read.keys import digests_of
+from fetcher.tabular.lines import Cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,18 @@ class Labelling:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """Records as JSON lines. `is_singly` where a worker was lost to one of them and left no word of which: then it is
-    told by being at it alone."""
+    """Records as JSON lines, or by their cells. `is_singly` where a worker was lost to one of them and left no word of
+    which: then it is told by being at it alone."""
 
-    lines: bytes
+    lines: bytes = b""
+    cells: Cells | None = None
     is_singly: bool = False
+
+    def records(self) -> list[dict[str, Any]]:
+        """Each of them, to be added to."""
+        if self.cells:
+            return self.cells.values()
+        return msgspec.json.Decoder(dict[str, Any]).decode_lines(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,13 @@ class Labelled:
     """The lines of records, without those that `failed`: {place among all that came: why}.
 
     `digests` are 32 bytes a line, the SHA-256 of what lasts of it; `record_keys` 16 a line, where there is a key.
+    `row_digests` are 16 bytes for all that came by cells, which tell rows apart.
     """
 
     lines: bytes = b""
     digests: bytes = b""
     record_keys: bytes = b""
+    row_digests: bytes = b""
     failed: dict[int, str] = field(default_factory=dict)
     took_s: float = 0.0
 
@@ -67,9 +79,8 @@ class Labelled:
         """What came of two parts, the first of so many records."""
         failed = self.failed | {records + place: why for place, why in other.failed.items()}
         keys = self.record_keys + other.record_keys
-        return Labelled(
-            self.lines + other.lines, self.digests + other.digests, keys, failed, self.took_s + other.took_s
-        )
+        took_s = self.took_s + other.took_s
+        return Labelled(self.lines + other.lines, self.digests + other.digests, keys, failed=failed, took_s=took_s)
 
     def without(self, place: int, why: str) -> "Labelled":
         """What came of the others, where one more record failed at that place."""
@@ -78,9 +89,10 @@ class Labelled:
 
 
 def label(labelling: Labelling, lot: Lot) -> Labelled:
-    """Records as JSON lines in, the same with what annotators have added out. Raises `JobError`."""
+    """Records in, JSON lines with what annotators have added out. Raises `JobError`."""
     began = time.monotonic()
-    records = msgspec.json.Decoder(dict[str, object]).decode_lines(lot.lines)
+    records = lot.records()
+    row_digests = b"".join(digests_of(records)) if lot.cells else b""
     failed = annotate_each(labelling.steps, records, is_singly=lot.is_singly)
     written = Lines(labelling.key)
     try:
@@ -92,7 +104,7 @@ def label(labelling: Labelling, lot: Lot) -> Labelled:
     lasts = lasting(bytes(written.lines)).splitlines(keepends=True)
     digests = b"".join(hashlib.sha256(line).digest() for line in lasts)
     took_s = time.monotonic() - began
-    return Labelled(bytes(written.lines), digests, bytes(written.keys), failed, took_s)
+    return Labelled(bytes(written.lines), digests, bytes(written.keys), row_digests, failed, took_s)
 
 
 def load(labelling: Labelling) -> None:

@@ -128,6 +128,7 @@ def own_process() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
     sys.setswitchinterval(0.0005)
 
 

@@ -1,7 +1,8 @@
 """Which rows a job lists, under the keys that its ledger knows them by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from fetcher.committed import published_lines
 from fetcher.errors import Fault, JobError
@@ -10,8 +11,10 @@ from fetcher.job.load import LoadedJob
 from fetcher.ledger import LedgerView
 from fetcher.model import Row
 from fetcher.read.rows import source_rows
-from fetcher.read.tables import Reading
+from fetcher.read.tables import Reading, Unkeyed, is_plain, unkeyed_rows
 from fetcher.tabular.lines import UnreadableTable
+
+Found = TypeVar("Found")
 
 CHUNK_ROWS = 200
 """So many rows are looked up in the ledger at once."""
@@ -21,10 +24,25 @@ def rows_of(job: LoadedJob, ledger: LedgerView, now: float, reading: Reading | N
     """The job's rows at a time (epoch seconds), under the keys that the ledger knows them by; `reading` counts what
     is no row. Raises `JobError` where a table cannot be read."""
     generation = generation_of(ledger, fetch_fingerprint(job))
+    lines = lines_of(job.parent) if job.parent else ()
+    for row in readable(job, source_rows(job.read, datetime.fromtimestamp(now, UTC), reading or Reading(), lines)):
+        yield row if generation == 1 else row._replace(key=f"{row.key}#{generation}")
+
+
+def unkeyed_of(job: LoadedJob, ledger: LedgerView, reading: Reading) -> Iterator[Unkeyed] | None:
+    """The job's rows, where each is just a line of a table; None where they have to be read one by one."""
+    told = job.read
+    if not told.table or told.dates or told.values or not is_plain(told.table, told.key):
+        return None
+    if generation_of(ledger, fetch_fingerprint(job)) > 1:
+        return None
+    return readable(job, unkeyed_rows(told.table, reading))
+
+
+def readable(job: LoadedJob, found: Iterable[Found]) -> Iterator[Found]:
+    """What is read of the job's sources. Raises `JobError` where a table cannot be read."""
     try:
-        lines = lines_of(job.parent) if job.parent else ()
-        for row in source_rows(job.read, datetime.fromtimestamp(now, UTC), reading or Reading(), lines):
-            yield row if generation == 1 else row._replace(key=f"{row.key}#{generation}")
+        yield from found
     except UnreadableTable as error:
         raise JobError(str(job.file), [Fault(0, 0, "read.table", str(error))]) from error
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from fetcher.asking import fetched_of, looked_at, repro_of
-from fetcher.chunks import Chunk, Labeller, is_in_chunks
+from fetcher.chunks import Chunk, Labeller, Result, is_in_chunks
 from fetcher.compose.pages import FIRST, Place
 from fetcher.compose.skips import record_of, stated_answer
 from fetcher.enriching import enriched
@@ -33,15 +33,15 @@ from fetcher.errands import (
 from fetcher.errors import CredentialRefused, FetcherError, NotKept, Parked, Quarantined, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
-from fetcher.incoming import asked_chunks, chunks_of, count_left, errands_of
+from fetcher.incoming import asked_chunks, chunks_of, count_left, errands_of, is_new, unkeyed_chunks
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
-from fetcher.listing import CHUNK_ROWS, rows_of
+from fetcher.listing import CHUNK_ROWS, rows_of, unkeyed_of
 from fetcher.model import DoneRows, Outcome, Response, Row, RowState
 from fetcher.paging import NONE, check_is_new, going_on, is_in_pages
 from fetcher.parse.records import Answer, Parsed, parse_item
 from fetcher.polling import STATUS, after
-from fetcher.read.tables import Reading
+from fetcher.read.tables import Reading, Unkeyed
 from fetcher.selection import RunOptions
 from fetcher.stations import Stations, Surroundings, open_stations
 from fetcher.turns import Turn, Turns
@@ -227,6 +227,8 @@ async def opened(
     around, rows, reading, sink = run
     if is_in_chunks(job):
         labeller = await stack.enter_async_context(Labeller(job, around))
+        if labeller.is_quick and is_new(options, around) and (unkeyed := unkeyed_of(job, around.ledger, reading)):
+            return label_all(unkeyed_chunks(unkeyed, around.tally, reading), labeller, sink, around), at_once
         chunks = chunks_of(rows, around.tally, reading, lambda: labeller.rows)
         return label_all(asked_chunks(chunks, options, job.fetch, around), labeller, sink, around), at_once
     stations = await open_stations(job, around, sink.put_now, stack)
@@ -304,19 +306,22 @@ def goes_on_record(stations: Stations) -> bool:
     return any(not may_repeat(one.fetch) for one in (stations.job, *(asker.job for asker in stations.askers)))
 
 
-async def label_all(chunks: AsyncIterator[Chunk], labeller: Labeller, sink: Sink, around: Surroundings) -> None:
+async def label_all(
+    chunks: AsyncIterator[Chunk | Unkeyed], labeller: Labeller, sink: Sink, around: Surroundings
+) -> None:
     """Have workers label chunk after chunk, and hand over what came of each in the order of the rows."""
-    under_way: asyncio.Queue[asyncio.Task[list[Outcome | DoneRows]] | None] = asyncio.Queue(labeller.under_way)
+    under_way: asyncio.Queue[tuple[Chunk | Unkeyed, asyncio.Task[Result]] | None] = asyncio.Queue(labeller.under_way)
 
     async def hand_over() -> None:
-        while task := await under_way.get():
-            for outcome in await task:
+        while taken := await under_way.get():
+            chunk, labelling = taken
+            for outcome in await labeller.outcomes(chunk, await labelling):
                 await sink.put(outcome)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hand_over())
         async for chunk in chunks:
-            await under_way.put(group.create_task(labeller.outcomes(chunk)))
+            await under_way.put((chunk, group.create_task(labeller.label(chunk))))
             if around.drain.is_set():
                 break
         await under_way.put(None)

@@ -20,7 +20,9 @@ class Engine(Protocol[Item_contra, Result_co]):
     workers: int
     scales: Scales
     printed: Printed
-    busy_s: float
+
+    @property
+    def busy_s(self) -> float: ...
 
     async def __aenter__(self) -> Self: ...
 

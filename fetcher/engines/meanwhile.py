@@ -9,6 +9,10 @@ from fetcher.engines.engine import Engine
 from fetcher.engines.worker import Item, Result
 
 
+ENOUGH = 2
+"""One that a worker is at, and the next."""
+
+
 class Meanwhile(Generic[Item, Result]):
     """`async with Meanwhile(engine, function, nothing)`; then `await run(item)` from any number of tasks.
 
@@ -20,7 +24,8 @@ class Meanwhile(Generic[Item, Result]):
     def __init__(self, engine: Engine[Item, Result], function: Callable[[Item], Result], nothing: Item) -> None:
         self._engine, self._function, self._nothing = engine, function, nothing
         self.workers, self.scales, self.printed = engine.workers, engine.scales, engine.printed
-        self._one_at_a_time = asyncio.Lock()
+        self._here = asyncio.Lock()
+        self._away = 0
         self._is_begun = False
         self._coming: asyncio.Task[Result] | None = None
 
@@ -28,6 +33,10 @@ class Meanwhile(Generic[Item, Result]):
     def busy_s(self) -> float:
         """The processor time that the work took beside this process."""
         return self._engine.busy_s
+
+    @property
+    def _has_come(self) -> bool:
+        return bool(self._coming and self._coming.done())
 
     async def __aenter__(self) -> "Meanwhile[Item, Result]":
         await self._engine.__aenter__()
@@ -50,7 +59,12 @@ class Meanwhile(Generic[Item, Result]):
         if self._is_begun:
             self.warm_up()
         self._is_begun = True
-        async with self._one_at_a_time:
-            if not (self._coming and self._coming.done()):
-                return await asyncio.to_thread(self._function, item)
-        return await self._engine.run(item)
+        if not self._has_come or (self._away >= ENOUGH * self.workers and not self._here.locked()):
+            async with self._here:
+                if not self._has_come or self._away >= ENOUGH * self.workers:
+                    return await asyncio.to_thread(self._function, item)
+        self._away += 1
+        try:
+            return await self._engine.run(item)
+        finally:
+            self._away -= 1

@@ -1,14 +1,17 @@
 """A pool of worker processes: pebble with spawn. It ends its workers however far each has come, and retires them."""
 
 import asyncio
+import fcntl
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from itertools import count
 from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
@@ -18,6 +21,9 @@ from fetcher.engines.notes import Notes
 from fetcher.engines.output import Output
 from fetcher.engines.patience import Died, Limits, Seen, Watch
 from fetcher.engines.worker import Answers, Birth, Lifetime, prepare, run_batch
+
+PIPE_BYTES = 1 << 20
+"""As large as Linux makes one for everybody."""
 
 PLACES = 8
 """Notes a worker: what one has left can be read until so many others have come and gone."""
@@ -54,6 +60,15 @@ class _Lineage(SpawnContext):
         worker.on_start = self._note
         worker.place = next(self._born) % self._places
         return worker
+
+    def Pipe(self, duplex: bool = True) -> tuple[Connection, Connection]:
+        """A pipe with room for a whole batch. In one of 64 kB each writes a piece and waits for the other to read it;
+        in this process both need a turn at the interpreter for each piece."""
+        reader, writer = super().Pipe(duplex)
+        if sys.platform == "linux":
+            with suppress(OSError):  # more than the system grants a user; it goes on piece by piece
+                fcntl.fcntl(writer.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        return reader, writer
 
     def _note(self, worker: SpawnProcess) -> None:
         self._alive = [*filter(SpawnProcess.is_alive, self._alive), worker]

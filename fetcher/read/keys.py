@@ -12,14 +12,20 @@ from fetcher.template import text_of
 
 LONGEST_PART = 200
 SHARDS, FIRST = 256, 200_000
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encoder = msgspec.json.Encoder(order="deterministic")
 # What parts a key, marks repeats (~2) and generations (#2), or moves a terminal's cursor.
 _ESCAPED = re.compile(r"[%/~#\x00-\x1f\x7f]")
 
 
 def digest_of(values: Mapping[str, Value]) -> bytes:
     """16 bytes that tell rows apart by their columns, in whichever order those are."""
-    return hashlib.blake2b(_encode(values), digest_size=16).digest()
+    return hashlib.blake2b(_encoder.encode(values), digest_size=16).digest()
+
+
+def digests_of(rows: Sequence[Mapping[str, Value]]) -> list[bytes]:
+    """The same of many rows."""
+    lines = _encoder.encode_lines(rows).splitlines()
+    return [hashlib.blake2b(line, digest_size=16).digest() for line in lines]
 
 
 def digest_of_text(text: str) -> bytes:
@@ -36,7 +42,7 @@ def part_of(value: Value) -> str:
     """A value within a key, as it reads; one that is long or empty by its hash."""
     text = "" if value is None else text_of(value)
     if not text or len(text) > LONGEST_PART:
-        return "%" + hashlib.blake2b(_encode(value), digest_size=16).hexdigest()
+        return "%" + hashlib.blake2b(_encoder.encode(value), digest_size=16).hexdigest()
     return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
@@ -91,7 +97,8 @@ class _Shard:
         return 1
 
     def _lay_out(self, places: int) -> None:
-        self._numbers, self._counts, self._last = array("Q", bytes(8 * places)), array("I", bytes(4 * places)), places - 1
+        self._numbers, self._counts = array("Q", bytes(8 * places)), array("I", bytes(4 * places))
+        self._last = places - 1
 
     def _grow(self) -> None:
         numbers, counts = self._numbers, self._counts

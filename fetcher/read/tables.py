@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -10,9 +11,12 @@ from fetcher.job.records import Records
 from fetcher.job.tables import Table
 from fetcher.model import Row, Value
 from fetcher.provenance import PROVENANCE
-from fetcher.read.keys import Occurrences, digest_of, digest_of_text, key_of
-from fetcher.tabular.lines import Line, TableFile, content_of
+from fetcher.read.keys import Occurrences, digest_of, digest_of_text, digests_of, key_of
+from fetcher.tabular.delimited import delimited_parts
+from fetcher.tabular.lines import Cells, Line, TableFile, content_of
 from fetcher.tabular.reading import lines_of
+
+Part = TypeVar("Part")
 
 LINES_AT_ONCE = 200
 
@@ -37,11 +41,27 @@ def table_rows(table: Table, key: Sequence[str], reading: Reading) -> Iterator[R
             yield from rows_of(file.name, wanted(found, table, reading), key, seen)
 
 
-def unkeyed_parts(table: Table, reading: Reading) -> Iterator[tuple[str, Cells | list[Line]]]:
-    """The lines of all its files as they stand there, in order, each part with the name of its file."""
+class Unkeyed(NamedTuple):
+    """Lines of a file that are rows as they stand there, whose keys are not known yet."""
+
+    where: str
+    lines: Cells | list[Line]
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.lines.rows if isinstance(self.lines, Cells) else self.lines)
+
+    def each(self) -> list[Line]:
+        """Line by line."""
+        return self.lines.lines() if isinstance(self.lines, Cells) else self.lines
+
+
+def unkeyed_rows(table: Table, reading: Reading) -> Iterator[Unkeyed]:
+    """The lines of all its files, in order. Raises `UnreadableTable`."""
     for file in table.files():
         for part in watched(file, delimited_parts(file), reading):
-            yield file.name, part
+            yield Unkeyed(file.name, part)
 
 
 def is_plain(table: Table, key: Sequence[str]) -> bool:
@@ -91,11 +111,11 @@ def record_rows(lines: Iterable[bytes], records: Records, key: Sequence[str]) ->
             yield row_of(records.job.name, Line(number, values), key, seen)
 
 
-def rows_of(where: str, lines: Sequence[Line], key: Sequence[str], seen: Occurrences) -> Iterable[Row]:
+def rows_of(where: str, lines: Sequence[Line], key: Sequence[str], seen: Occurrences) -> list[Row]:
     """Lines, each under its key: the columns that the job names, or all of them and how many were equal before."""
     if key or any(line.fault for line in lines):
         return [row_of(where, line, key, seen) for line in lines]
-    keys = keys_of([digest_of(line.values) for line in lines], seen)
+    keys = keys_of(digests_of([line.values for line in lines]), seen)
     return [Row(key, line.values, line=(where, line.number)) for key, line in zip(keys, lines, strict=True)]
 
 

@@ -54,13 +54,13 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Good lines of a table by their cells, which have a value for each of `columns`; `numbers` are those of the lines."""
+    """Good lines of a table by their cells, one for each of `columns`; `numbers` are those of the lines."""
 
     columns: tuple[str, ...]
     numbers: Sequence[int]
     rows: Sequence[Sequence[str]]
 
-    def values(self) -> list[dict[str, str]]:
+    def values(self) -> list[dict[str, Value]]:
         """What each line holds."""
         named = partial(zip, self.columns)
         return [dict(named(cells)) for cells in self.rows]

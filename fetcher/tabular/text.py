@@ -71,6 +71,8 @@ def encoding_of(head: bytes) -> tuple[str, str]:
     if unmarked := _without_mark(head):
         return unmarked, f"is read as {unmarked.upper()}, as its zero bytes show"
     text = head.decode("utf-8", "surrogateescape")
+    if text.isascii():
+        return "utf-8", ""
     broken = len(ESCAPED.findall(text))
     if not broken or broken * 2 <= sum(not character.isascii() for character in text):
         return "utf-8", ""
