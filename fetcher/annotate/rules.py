@@ -97,11 +97,9 @@ class Rules:
 
     def _candidates(self, text: str, found: Mapping[int, str]) -> list[int]:
         """The rules that may give their label, in order."""
-        if not self._patterned:
-            return sorted(found)
-        own = len(self.rules)
-        hinted = {number if number < own else self._patterns[number - own].rule for number in found}
-        return sorted(hinted.union(self._unhinted if text.isascii() else self._patterned))
+        others = self._unhinted if text.isascii() else self._patterned
+        hinted = map(self._owner.__getitem__, found)
+        return sorted({*hinted, *others})
 
     def _pattern(self, number: int, text: str, found: Mapping[int, str]) -> str:
         is_ascii = text.isascii()
@@ -124,6 +122,11 @@ class Rules:
     def _patterns(self) -> Sequence[Pattern]:
         """Those of all rules, one after the other."""
         return [Pattern.of(number, told) for number, rule in enumerate(self.rules) for told in rule.patterns]
+
+    @cached_property
+    def _owner(self) -> Sequence[int]:
+        """The rule that each number belongs to by which something is found: its own, or that of its pattern."""
+        return [*range(len(self.rules)), *(pattern.rule for pattern in self._patterns)]
 
     @cached_property
     def _patterned(self) -> dict[int, list[int]]:
