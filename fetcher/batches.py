@@ -190,7 +190,7 @@ class Batches:
         is_noted, is_again = any(question.intends for question in questions), questions[0].attempts > 0
         leaving = partial(_leaving, questions) if is_noted else None
         was_sent = is_again or questions[0].has_left  # in a batch that was refused
-        fetched = await self._client.ask(request, leaving, is_again=was_sent)
+        fetched = await self._client.ask(request, intend=leaving, is_again=was_sent)
         for question in questions:
             question.attempts += fetched.attempts
         try:

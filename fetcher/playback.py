@@ -36,9 +36,9 @@ class Playback(Client):
     async def ask(
         self,
         request: Request,
-        intend: Callable[[], Awaitable[None]] | None = None,
         accepted: frozenset[int] = frozenset(),
         *,
+        intend: Callable[[], Awaitable[None]] | None = None,
         is_again: bool = False,
     ) -> Fetched:
         """The next answer, judged as the client would. A failure that it would ask again after gives the row up."""

@@ -14,10 +14,12 @@ class Absent:
     def __init__(self) -> None:
         self._marks = bytearray(MARKS // 8)
 
-    def note(self, key: str) -> None:
-        """That key may be there from now on."""
+    def note(self, key: str) -> bool:
+        """That key may be there from now on. Tells whether it was absent."""
         place = hash(key) % MARKS
-        self._marks[place >> 3] |= 1 << (place & 7)
+        marks, mark = self._marks[place >> 3], 1 << (place & 7)
+        self._marks[place >> 3] = marks | mark
+        return not marks & mark
 
     def __contains__(self, key: str) -> bool:
         place = hash(key) % MARKS

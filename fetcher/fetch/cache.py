@@ -15,13 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import msgspec
-
 from fetcher.errors import DiskFailed
 from fetcher.fetch.absent import Absent
 from fetcher.fetch.cache_file import is_damage, opened, others_wrote, set_aside
 from fetcher.fetch.changes import USED, Change, make
-from fetcher.fetch.columns import ABOUT, PAIRS, UNREADABLE, About, columns, unpacked
+from fetcher.fetch.columns import ABOUT, PAIRS, UNREADABLE, about_of, columns, unpacked
 from fetcher.fetch.recent import OVERHEAD, Recent
 from fetcher.fetch.room import Needed, Room, nothing_is_needed
 from fetcher.fetch.stored import Stored, as_kept, span_of
@@ -35,6 +33,9 @@ BODY = "SELECT body FROM answers WHERE id = ?"
 ANY = "SELECT 1 FROM answers LIMIT 1"
 LOOP_BYTES = 256_000
 """What is put in the loop: in a thread each statement would wait for its turn, up to 5 ms. Only the sync is long."""
+
+TURNS = 2
+"""Of the loop, for which a transaction waits for further puts: answers that have come together are kept together."""
 
 BUSY_MS = 5000
 """So long another process may hold the file."""
@@ -158,20 +159,17 @@ class Cache:
         self._note_presence(key)
         self._found.drop(key)
         change = Change(lambda: columns(key, response, None, told), size=len(response.body))
-        await self._make(change)
+        await self._begun(change)
         self._found.put(key, (change.number, as_kept(response)), len(response.body))
 
     async def put_variant(self, target: str, stored: Stored, label: Label = NO_LABEL) -> None:
         """Keep an answer beside others to the same target; it replaces that to the same variant, and has a number."""
-        selecting = None if stored.selecting is None else dict(stored.selecting)
-        about = msgspec.json.encode(About(stored.asked_at, stored.identity, selecting))
         key, answer, told = stored.key(target), stored.response, (label.text, label.row_key, self._now())
-        if self._is_absent(target):
+        if self._note_presence(target):
             self._variants.put(target, [], 0)
-        self._note_presence(target)
-        change = Change(lambda: columns(key, answer, about, told), size=len(answer.body))
+        change = Change(lambda: columns(key, answer, about_of(stored), told), size=len(answer.body))
         try:
-            await self._make(change)
+            await self._begun(change)
         except BaseException:
             self._variants.drop(target)
             raise
@@ -179,28 +177,30 @@ class Cache:
         stored.number = change.number
         self._bodies.drop(stored.body_key)
         if (held := self._variants.get(target)) is not None:
-            others = [other for other in held if other.key(target) != key]
-            several = [*others, stored]
-            size = sum(len(one.response.body) for one in several) + OVERHEAD * len(others)
-            self._variants.put(target, several, size)
+            several = [other for other in held if other.key(target) != key]
+            size = sum([OVERHEAD + len(other.response.body) for other in several]) + len(answer.body)
+            self._variants.put(target, [*several, stored], size)
 
     async def forget(self, target: str) -> None:
         """Drop all kept answers to a target."""
         try:
-            await self._make(Change(target=target))
+            await self._begun(Change(target=target))
         finally:
             self._variants.drop(target)
 
-    async def _make(self, change: Change) -> None:
-        change.made = asyncio.get_running_loop().create_future()
+    def _begun(self, change: Change) -> asyncio.Future[None]:
+        """Done once the change has been made, and would survive a power cut."""
+        made = change.made = asyncio.get_running_loop().create_future()
         self._pending.append(change)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_pending())
-        await change.made
+        return made
 
     async def _write_pending(self) -> None:
         """Write what is pending, and what comes meanwhile, in as few transactions as it takes."""
         while self._pending:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             batch, self._pending = self._pending, []
             failure: DiskFailed | None = None
             try:
@@ -215,18 +215,18 @@ class Cache:
         for _ in range(2):
             if self._damage:
                 self._begin_anew()
-            is_small = sum(change.size for change in batch) <= LOOP_BYTES
+            size = sum([change.size for change in batch])
+            is_small = size <= LOOP_BYTES
             failure = self._insert(batch) if is_small else None
             if not is_small or failure:
                 failure = await asyncio.to_thread(self._write, batch)
             else:
-                failure = await asyncio.to_thread(self._commit)
+                failure = await asyncio.get_running_loop().run_in_executor(None, self._commit)
             if not self._damage:
                 break
         if failure:
             raise self._failed(failure) from failure
-        for change in batch:
-            self._room.add(change.size)
+        self._room.add(size)
         if self._room.is_wanted:
             await self._make_room()
 
@@ -290,9 +290,10 @@ class Cache:
         absent = self._absent  # a thread may give it up meanwhile
         return absent is not None and key in absent
 
-    def _note_presence(self, key: str) -> None:
-        if (absent := self._absent) is not None:
-            absent.note(key)
+    def _note_presence(self, key: str) -> bool:
+        """Whether it was certain until now that nothing is kept under that key or target."""
+        absent = self._absent
+        return absent is not None and absent.note(key)
 
     def _note_use(self, number: int) -> None:
         if self._room.is_limited and len(self._used) < MOST_USED:

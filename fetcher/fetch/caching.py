@@ -6,8 +6,9 @@ that changes something is passed on, and drops what is kept of its target.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fetcher.errors import ApiDown, NotKept, RowError, RunStopped
 from fetcher.fetch.cache import Cache, Label
@@ -105,7 +106,7 @@ class HttpCache:
         if wanted.source in KEPT or "only-if-cached" in request_directives(request.headers):
             raise NotKept("no answer to this row is kept that may be used")
         about = (wanted.key, wanted.source)
-        shared, is_mine = await self._flights.share(about, lambda: self._asked(wanted, candidates, ask))
+        shared, is_mine = await self._flights.share(about, partial(self._asked, wanted, candidates, ask))
         fetched, is_for_others = shared
         if is_mine:
             return fetched
@@ -235,7 +236,7 @@ class HttpCache:
             return fetched, no
         stored = self._stored(wanted.request, fetched)
         await self._keep(wanted, stored)
-        return fetched, lambda: self._is_for_others(wanted.request, stored)
+        return fetched, partial(self._is_for_others, wanted.request, stored)
 
     async def _confirmed(
         self, wanted: Wanted, fetched: Fetched, subjects: Sequence[Stored]
@@ -252,7 +253,7 @@ class HttpCache:
             await self._keep(wanted, fresh)
         answer = aged(fresh, self._now(), wanted.request.url)
         confirmed_now = Fetched(answer, fetched.attempts, meant, fetched.asked_at)
-        return confirmed_now, (lambda: self._is_for_others(wanted.request, fresh)) if is_kept else no
+        return confirmed_now, partial(self._is_for_others, wanted.request, fresh) if is_kept else no
 
     async def _stale(self, request: Request, stored: Stored) -> Fetched | None:
         now = self._now()
@@ -291,9 +292,9 @@ class HttpCache:
         identity = identity_of(request.headers, self._policy.identity)
         return f"{identity} page {request.page}" if request.page else identity
 
-    async def _keep(self, wanted: Wanted, stored: Stored) -> None:
+    def _keep(self, wanted: Wanted, stored: Stored) -> Awaitable[None]:
         label = Label(self._policy.label(f"GET {wanted.request.url}"), wanted.row_key)
-        await self._cache.put_variant(wanted.target, stored, label)
+        return self._cache.put_variant(wanted.target, stored, label)
 
     def _is_for_others(self, request: Request, stored: Stored) -> bool:
         """Whether an answer that has just come does for equal requests that were made meanwhile."""
@@ -310,7 +311,7 @@ class HttpCache:
 
     async def _ask_anew(self, wanted: Wanted, candidates: _Candidates, ask: Ask) -> None:
         try:
-            await self._flights.share((wanted.key, wanted.source), lambda: self._asked(wanted, candidates, ask))
+            await self._flights.share((wanted.key, wanted.source), partial(self._asked, wanted, candidates, ask))
         except RowError as error:
             logger.debug("asked anew in the background, in vain: %s", error)
         except RunStopped as error:

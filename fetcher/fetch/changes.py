@@ -5,7 +5,7 @@ Each statement lets go of Python's lock, and a thread that let go of it waits fo
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, groupby
@@ -18,8 +18,8 @@ Values = tuple[object, ...]
 
 FORGET = "DELETE FROM answers WHERE request_key >= ? AND request_key < ?"
 USED = "UPDATE answers SET used_at = ? WHERE id = ?"
-AT_ONCE = (64, 16, 4, 1)
-"""Answers that one statement keeps. SQLite compiles each of them once; older ones take no more than 999 values."""
+AT_ONCE = 64
+"""Answers that one statement keeps at most: older versions of SQLite take no more than 999 values."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,8 +56,9 @@ def make(writer: sqlite3.Connection, changes: Sequence[Change]) -> None:
     """Make the changes, in their order, in a transaction that is left open. Raises `sqlite3.Error`."""
     for is_kept, some in groupby(changes, lambda change: change.columns is not None):
         if is_kept:
-            for few in parts(list(some)):
-                keep(writer, few)
+            answers = list(some)
+            for begun in range(0, len(answers), AT_ONCE):
+                keep(writer, answers[begun : begun + AT_ONCE])
         else:
             writer.executemany(FORGET, [span_of(change.target) for change in some])
 
@@ -70,17 +71,8 @@ def keep(writer: sqlite3.Connection, few: Sequence[Change]) -> None:
         change.number = number
 
 
-def parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """The changes in parts of few different sizes."""
-    begun = 0
-    for size in AT_ONCE:
-        while len(changes) - begun >= size:
-            yield changes[begun : begun + size]
-            begun += size
-
-
 @cache
 def statement(rows: int) -> str:
-    """Keeps so many answers, each instead of the one with its key."""
+    """Keeps so many answers, each instead of the one with its key. The connection compiles each of them once."""
     row = f"({', '.join('?' * len(COLUMNS))})"
     return f"INSERT OR REPLACE INTO answers ({', '.join(COLUMNS)}) VALUES {', '.join([row] * rows)}"

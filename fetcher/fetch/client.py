@@ -114,13 +114,9 @@ class Client:
         if self._keeping is None:
             if source in KEPT:
                 raise NotKept("no answer to this row is kept")
-            return await self.ask(request, intend)
+            return await self.ask(request, intend=intend)
         wanted = Wanted(request, source, kept_since, row_key)
-
-        async def ask(asked: Request, accepted: frozenset[int]) -> Fetched:
-            return await self.ask(asked, intend, accepted)
-
-        fetched = await self._keeping.fetch(wanted, ask)
+        fetched = await self._keeping.fetch(wanted, partial(self.ask, intend=intend))
         if fetched.attempts == 0:
             await self._hit(request, fetched)
         return fetched
@@ -146,9 +142,9 @@ class Client:
     async def ask(
         self,
         request: Request,
-        intend: Callable[[], Awaitable[None]] | None = None,
         accepted: frozenset[int] = frozenset(),
         *,
+        intend: Callable[[], Awaitable[None]] | None = None,
         is_again: bool = False,
     ) -> Fetched:
         """The answer of the API, over as many attempts as it takes; it is not kept. Raises as `fetch` does.

@@ -6,6 +6,7 @@ from threading import get_ident
 
 import msgspec
 
+from fetcher.fetch.stored import Stored
 from fetcher.model import Response
 
 if sys.version_info >= (3, 14):
@@ -44,6 +45,12 @@ def _compressor_of(thread: int) -> "zstd.ZstdCompressor":
 def compressor() -> "zstd.ZstdCompressor":
     """One that has been used before: to make one takes eight times as long as to pack two kilobytes."""
     return _compressor_of(get_ident())
+
+
+def about_of(stored: Stored) -> bytes:
+    """What else is known of an answer, as the table holds it."""
+    selecting = None if stored.selecting is None else dict(stored.selecting)
+    return msgspec.json.encode(About(stored.asked_at, stored.identity, selecting))
 
 
 def columns(key: str, answer: Response, about: bytes | None, told: tuple[str, str, float]) -> tuple[object, ...]:

@@ -3,6 +3,7 @@ of caching, and each for exactly the request that it was the answer to."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from fetcher.errors import NotKept
 from fetcher.fetch.cache import Cache, Label
@@ -35,7 +36,7 @@ class Facts:
         if wanted.source in KEPT:
             raise NotKept("no answer to this row is kept")
         about = (wanted.key, wanted.source)
-        fetched, is_mine = await self._flights.share(about, lambda: self._asked(wanted, ask))
+        fetched, is_mine = await self._flights.share(about, partial(self._asked, wanted, ask))
         return fetched if is_mine else replace(fetched, attempts=0)
 
     async def close(self) -> None:

@@ -11,10 +11,13 @@ Result = TypeVar("Result")
 
 
 class Flights(Generic[Result]):
-    """What is under way, by what it is about. The first who asks does the work; who comes meanwhile waits for it."""
+    """What is under way, by what it is about. The first who asks does the work; who comes meanwhile waits for it.
+
+    There is a future only where somebody waits: most are alone.
+    """
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, asyncio.Future[Result]] = {}
+        self._under_way: dict[Hashable, asyncio.Future[Result] | None] = {}
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -25,7 +28,8 @@ class Flights(Generic[Result]):
         Raises what the work raises, once for each who waits. Where the first caller is cancelled, another does the
         work.
         """
-        while (flight := self._under_way.get(about)) is not None:
+        while about in self._under_way:
+            flight = self._joined(about)
             try:
                 return await asyncio.shield(flight), False
             except RowError as error:
@@ -35,25 +39,31 @@ class Flights(Generic[Result]):
             except asyncio.CancelledError:
                 if not flight.cancelled() or is_being_cancelled():
                     raise
-        return await self._lead(about, work), True
-
-    async def _lead(self, about: Hashable, work: Callable[[], Awaitable[Result]]) -> Result:
-        flight: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._under_way[about] = flight
+        self._under_way[about] = None
         try:
             result = await work()
-        except asyncio.CancelledError:
-            flight.cancel()
-            raise
         except BaseException as error:
-            flight.set_exception(error)
-            flight.exception()  # nobody may be waiting
+            self._fail(about, error)
             raise
+        if (awaited := self._under_way.pop(about)) is not None:
+            awaited.set_result(result)
+        return result, True
+
+    def _joined(self, about: Hashable) -> asyncio.Future[Result]:
+        flight = self._under_way[about]
+        if flight is None:
+            flight = self._under_way[about] = asyncio.get_running_loop().create_future()
+        return flight
+
+    def _fail(self, about: Hashable, error: BaseException) -> None:
+        flight = self._under_way.pop(about)
+        if flight is None:
+            return
+        if isinstance(error, asyncio.CancelledError):
+            flight.cancel()
         else:
-            flight.set_result(result)
-            return result
-        finally:
-            del self._under_way[about]
+            flight.set_exception(error)
+            flight.exception()  # those who wait may all have been cancelled
 
 
 def is_being_cancelled() -> bool:

@@ -29,7 +29,8 @@ class Recent(Generic[Value]):
 
     def put(self, key: Hashable, value: Value, size: int) -> None:
         """Hold a value whose body has so many bytes, in place of what was held; nothing where they are too many."""
-        self.drop(key)
+        if key in self._held:
+            self.drop(key)
         if size > LARGEST:
             return
         self._held[key] = (value, size + OVERHEAD)

@@ -51,7 +51,7 @@ class Room:
         return self._most is not None and (self._held is None or self._held > self._most)
 
     def add(self, size: int) -> None:
-        """Count one more answer."""
+        """Count so many bytes more."""
         if self._held is not None:
             self._held += size
 

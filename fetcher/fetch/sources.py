@@ -26,13 +26,14 @@ class Fetched:
 class Source(enum.Enum):
     """Where an answer may come from. `OFFLINE` is what may be used of what is kept, `KEPT_ONLY` all that is."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python
     KEPT_FIRST = enum.auto()
     API_ONLY = enum.auto()
     KEPT_ONLY = enum.auto()
     OFFLINE = enum.auto()
 
 
-KEPT = frozenset({Source.KEPT_ONLY, Source.OFFLINE})
+KEPT = (Source.KEPT_ONLY, Source.OFFLINE)
 """Sources that send nothing."""
 
 

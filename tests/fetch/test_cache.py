@@ -84,6 +84,21 @@ async def test_a_thousand_puts_at_once_share_a_few_commits(path):
         assert 1 <= len(commits) <= 10
 
 
+async def test_answers_that_come_a_turn_of_the_loop_apart_share_a_commit(path):
+    """A transaction waits for what is on its way already; each has a sync of its own otherwise."""
+    async with Cache(path) as cache:
+        commits = []
+        cache._writer.set_trace_callback(lambda sql: commits.append(sql) if sql.startswith("COMMIT") else None)
+
+        async def put(turns):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await cache.put(str(turns), ANSWER)
+
+        await asyncio.gather(*(put(turns) for turns in range(3)))
+        assert len(commits) == 1
+
+
 async def test_cancelling_puts_harms_no_other(path):
     """Nobody writes beside a thread that still does; what a put promised to the others holds."""
     async with Cache(path) as cache:
@@ -347,7 +362,8 @@ def test_only_what_was_never_noted_is_absent(noted, asked):
     """A key that was noted is never said to be absent; another hardly ever is taken for one that was."""
     absent = Absent()
     for key in noted:
-        absent.note(key)
+        was_absent = key in absent
+        assert absent.note(key) == was_absent
     assert not [key for key in noted if key in absent]
     assert asked in noted or asked in absent
 
