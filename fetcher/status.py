@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,16 +79,24 @@ def status(job: LoadedJob, now: float, user_state: Path) -> Status:
         until = look_at_limits(found, asking, now, user_state, name=f"{name}: ")
         found.closed_until = max(found.closed_until, until)
     with view(job) as ledger:
-        for row, standing in with_standings(rows_of(job, ledger, now), ledger):
-            found.rows[standing.state if standing else RowState.WAITING] += 1
-            if standing and standing.not_before > now:
-                found.not_before = max(found.not_before, standing.not_before)
-            if not job.read.has_items:  # their lines are no range to have gaps in
-                found.note_gap(row, standing)
-        found.reasons = Counter({key: count for key, count in ledger.counts().items() if key[1]})
+        listed = with_standings(rows_of(job, ledger, now), ledger)
+        while chunk := list(itertools.islice(listed, CHUNK_ROWS)):
+            for row, standing in chunk:
+                found.rows[standing.state if standing else RowState.WAITING] += 1
+                if standing and standing.not_before > now:
+                    found.not_before = max(found.not_before, standing.not_before)
+                if not job.read.has_items:  # their lines are no range to have gaps in
+                    found.note_gap(row, standing)
+            found.reasons.update(reasons_of(chunk, ledger))
         found.segments = ledger.segments()
         found.tables = tables_of(layout_of(job), found.segments)
     return found
+
+
+def reasons_of(chunk: Sequence[tuple[Row, Standing | None]], ledger: LedgerView) -> Iterator[tuple[RowState, str]]:
+    """The state of each row that has a reason for it, and the reason."""
+    states = {row.key: standing.state for row, standing in chunk if standing and standing.state is not RowState.DONE}
+    yield from ((states[key], reason) for key, reason in ledger.reasons(list(states)).items())
 
 
 def look_at_limits(found: Status, job: LoadedJob, now: float, user_state: Path, *, name: str = "") -> float:
