@@ -101,7 +101,7 @@ def summary(report: Report) -> str:
         lines.append(f"  answers: {statuses}")
     if tally.not_kept:
         what = counted(tally.not_kept, "row has no kept answer, and stays", "rows have no kept answer, and stay")
-        lines.append(f"  {what} as before")
+        lines.append(f"  {what} as before{ways_on(report)}")
     if tally.settled_now[RowState.EMPTY] and not tally.settled_now[RowState.DONE] and not before:
         lines.append("  no answer held any record: does the parse part of the job look in the right place?")
     shown = tally.reasons.most_common(REASONS_SHOWN)
@@ -115,6 +115,15 @@ def summary(report: Report) -> str:
     if report.stopped:
         lines.append(f"  stopped: {report.stopped}")
     return "\n".join(lines)
+
+
+def ways_on(report: Report) -> str:
+    """What somebody has to decide about rows that could not be parsed by the new rules."""
+    if not report.options.reparse:
+        return ""
+    if report.options.offline:
+        return "; run --reparse without --offline asks what annotators have never asked"
+    return ", by the old rules; run --as-is --refresh asks for every row again, run --as-is leaves these as they are"
 
 
 def read_lines(tally: Tally) -> Iterator[str]:

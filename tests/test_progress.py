@@ -13,12 +13,35 @@ from fetcher.errors import ApiDown
 from fetcher.launch import Report
 from fetcher.model import SETTLED, Outcome, RowState
 from fetcher.progress import RATE_OVER_S, Speed, counted, local_time, on_screen, progress_line, summary
+from fetcher.selection import RunOptions
 from fetcher.tally import Tally
 
 
 def report(tally: Tally, **end: Any) -> Report:
     """A run that ended."""
     return Report("air", Path("data/air"), tally, 12.34, **end)
+
+
+@pytest.mark.parametrize(
+    ("options", "ahead"),
+    [
+        (RunOptions(offline=True), ""),
+        (
+            RunOptions(reparse=True),
+            ", by the old rules; run --as-is --refresh asks for every row again, run --as-is leaves these as they are",
+        ),
+        (
+            RunOptions(reparse=True, offline=True),
+            "; run --reparse without --offline asks what annotators have never asked",
+        ),
+    ],
+)
+def test_rows_without_a_kept_answer_and_the_ways_on(options, ahead):
+    """A reparse that lacks answers is to be continued, and says how."""
+    tally = Tally(rows_read=3, is_read_whole=True, not_kept=1, settled_before=Counter({RowState.DONE: 3}))
+    ended = report(tally, options=options)
+    assert f"  1 row has no kept answer, and stays as before{ahead}" in summary(ended).splitlines()
+    assert ended.exit_code == (75 if options.reparse else 0)
 
 
 def busy() -> Tally:
