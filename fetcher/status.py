@@ -14,8 +14,9 @@ from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import MAIN, Row, RowState, Standing
-from fetcher.progress import REASONS_SHOWN, counted, local_time, on_screen
+from fetcher.progress import counted, local_time, reason_lines
 from fetcher.realms import shared_by
+from fetcher.reasons import Reasons
 from fetcher.write.segments import tables_of
 
 GAPS_SHOWN = 20
@@ -60,7 +61,7 @@ class Status:
     """
 
     rows: Counter[RowState] = field(default_factory=Counter)
-    reasons: Counter[tuple[RowState, str]] = field(default_factory=Counter)
+    reasons: Reasons = field(default_factory=Reasons)
     gaps: list[Gap] = field(default_factory=list)
     not_before: float = 0.0
     held: list[Held] = field(default_factory=list)
@@ -104,7 +105,8 @@ def status(job: LoadedJob, now: float, user_state: Path) -> Status:
                     found.not_before = max(found.not_before, standing.not_before)
                 if not job.read.has_items:  # their lines are no range to have gaps in
                     found.note_gap(row, standing)
-            found.reasons.update(reasons_of(chunk, ledger))
+            for state, reason in reasons_of(chunk, ledger):
+                found.reasons.add(state, reason)
         segments = ledger.segments()
         found.held = [held_of(ledger, table, segments) for table in tables_of(layout_of(job), segments)]
     return found
@@ -161,8 +163,7 @@ def status_text(job: str, found: Status, now: float) -> str:
     """The status for a screen or a mail."""
     counts = " + ".join(f"{count:,} {state}" for state in RowState if (count := found.rows[state]))
     lines = [f"{job}: {sum(found.rows.values()):,} rows = {counts or 'none'}"]
-    reasons = found.reasons.most_common(REASONS_SHOWN)
-    lines += [f"  {count:,} x {state}: {on_screen(reason)}" for (state, reason), count in reasons]
+    lines += reason_lines(found.reasons)
     if found.not_before:
         lines.append(f"  the last of what has to wait may be asked for at {local_time(found.not_before)}")
     if found.closed_until > now:

@@ -167,11 +167,11 @@ def test_a_row_that_the_job_lists_no_more_is_not_asked_for_and_not_said_to_be(jo
 def test_a_failed_row_counts_only_where_the_job_lists_it(job):
     """In the status and beside an export."""
     found = status(narrowed(job), NOW, job.write.folder / "state")
-    assert found.reasons == {
-        (RowState.GAVE_UP, "503"): 1,
-        (RowState.QUARANTINED, "not JSON"): 1,
-        (RowState.REFUSED, "404"): 1,
-        (RowState.WAITING, "429"): 1,
+    assert {str(group): group.rows for group in found.reasons} == {
+        "gave up: 503": 1,
+        "quarantined: not JSON": 1,
+        "refused: 404": 1,
+        "waiting: 429": 1,
     }
     failed = export(narrowed(job), Wanted("jsonl"), io.BytesIO(), NOW).failed
     assert failed == {RowState.GAVE_UP: 1, RowState.QUARANTINED: 1, RowState.REFUSED: 1}

@@ -154,14 +154,23 @@ def test_the_summary_of_a_run_that_was_stopped():
 
 
 @pytest.mark.parametrize(
-    ("reasons", "last"), [(5, "  1 x refused: 4"), (6, "  and 1 more reason"), (9, "  and 4 more reasons")]
+    ("reasons", "last"), [(5, "  1 x refused: e"), (6, "  and 1 more reason"), (9, "  and 4 more reasons")]
 )
 def test_only_the_commonest_reasons_are_shown(reasons, last):
     """Five, and how many more there are."""
     tally = Tally(rows_read=reasons)
     for number in range(reasons):
-        tally.settle(Outcome(str(number), RowState.REFUSED, str(number)))
+        tally.settle(Outcome(str(number), RowState.REFUSED, "abcdefghi"[number]))
     assert summary(report(tally)).splitlines()[-1] == last
+
+
+def test_reasons_that_quote_their_record_are_one_line():
+    """A thousand values that a function cannot take are one fault of it."""
+    tally = Tally(rows_read=1000)
+    for number in range(1000):
+        tally.settle(Outcome(str(number), RowState.QUARANTINED, f"ValueError: bad value '{number}' (clean.py, line 2)"))
+    (line,) = [line for line in summary(report(tally)).splitlines() if "ValueError" in line]
+    assert line == "  1,000 x quarantined, such as: ValueError: bad value '0' (clean.py, line 2)"
 
 
 @given(
