@@ -177,6 +177,14 @@ def test_what_cannot_be_a_value_is_told(by, expression, said):
     assert str(found).startswith(said)
 
 
+def test_an_exception_inside_of_pandas_is_told_by_the_line_of_the_function(by):
+    """The traceback has the rest."""
+    (found,) = values_for(by("frame['no such column'].str.len()"), texts("a"))
+    assert isinstance(found, Quarantined)
+    assert str(found) == "score raised KeyError: 'no such column' (labels0.py, line 5)"
+    assert "pandas" in found.trace
+
+
 def test_an_exception_has_its_traceback(by):
     """With the function's own line."""
     (found,) = values_for(by("1 / 0"), texts("x"))
