@@ -28,8 +28,9 @@ async def test_the_example_of_the_docs_runs(tmp_path, monkeypatch, capsys):
     first, failed, counts, *again = capsys.readouterr().out.splitlines()
     assert first == f"{7 * 24} items"
     assert failed.startswith("no answer: HTTP 403")
-    assert counts.startswith("8 requests")
+    assert counts == "requests: 8 - answers from the cache: 0"
     assert again[0] == first
+    assert again[-1] == "requests: 1 - answers from the cache: 7"
     assert b"Bearer secret" not in (tmp_path / "answers.sqlite").read_bytes()
 
 
