@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from fetcher.compose.request import compose
 from fetcher.engines.functions import function_of
 from fetcher.enriching import question_about
+from fetcher.errands import told_line
 from fetcher.errors import DiskFailed, Refused
 from fetcher.job.annotate import AnnotateSection
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
@@ -23,7 +24,7 @@ from fetcher.listing import requests_seen, rows_of
 from fetcher.model import IDEMPOTENT, Request, Row
 from fetcher.parse.records import load
 from fetcher.plan import ledger_of
-from fetcher.progress import on_screen
+from fetcher.progress import counted, on_screen
 from fetcher.redaction import looks_secret, redacted
 from fetcher.selection import PARSED
 from fetcher.stations import parsing_of_job
@@ -39,8 +40,9 @@ INDENT = " " * 11
 
 @dataclass(slots=True)
 class Checked:
-    """What a job would do. `refused` are the reasons why rows among the first cannot be asked for, by row key;
-    `questions` are what annotators ask, by their names."""
+    """What a job would do. `refused` are the reasons why rows among the first cannot be asked for, by row key, or by
+    their line of a table; `faults` the first ones of `bad_lines` that cannot be read. `questions` are what annotators
+    ask, by their names."""
 
     rows: int = 0
     first_keys: list[str] = field(default_factory=list)
@@ -48,6 +50,8 @@ class Checked:
     first_row: Row | None = None
     request: Request | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    bad_lines: int = 0
+    faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     questions: dict[str, str] = field(default_factory=dict)
 
@@ -85,13 +89,16 @@ def look_at_rows(found: Checked, job: LoadedJob, ledger: LedgerView, now: float)
         found.first_row = found.first_row or row
         if found.rows <= KEYS_SHOWN:
             found.first_keys.append(row.key)
-        if found.rows > COMPOSED or not job.asks:
+        if row.fault:
+            found.bad_lines += 1
+            found.faults += [redacted(row.fault, job.secrets)] if found.bad_lines <= KEYS_SHOWN else []
+        if row.fault or found.rows > COMPOSED or not job.asks:
             continue
         try:
             request = compose(job.fetch, row)
             found.request = found.request or request
         except Refused as error:
-            found.refused[row.key] = redacted(str(error), job.secrets)
+            found.refused[told_line(row.line) if row.line else row.key] = redacted(str(error), job.secrets)
 
 
 def questions_in(job: LoadedJob, row: Row | None) -> dict[str, str]:
@@ -199,8 +206,15 @@ def check_text(job: LoadedJob, found: Checked) -> str:
     warnings = [f"row {key} would be refused: {on_screen(reason)}" for key, reason in refused[:KEYS_SHOWN]]
     if len(refused) > KEYS_SHOWN:
         warnings.append(f"and {len(refused) - KEYS_SHOWN:,} more of the first {min(found.rows, COMPOSED):,} rows")
-    lines += [f"  warning  {warning}" for warning in [*warnings, *found.warnings]]
+    lines += [f"  warning  {warning}" for warning in [*fault_lines(found), *warnings, *found.warnings]]
     return "\n".join(lines)
+
+
+def fault_lines(found: Checked) -> Iterator[str]:
+    """The first lines that cannot be read, and how many more there are."""
+    yield from (f"would be set aside: {on_screen(fault)}" for fault in found.faults)
+    if more := found.bad_lines - len(found.faults):
+        yield f"and {counted(more, 'more line')} that cannot be read"
 
 
 def rows_text(found: Checked) -> str:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from fetcher.check import plain_line, request_text
 from fetcher.compose.pages import place_of
@@ -20,7 +21,7 @@ from fetcher.job.fingerprints import parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.launch import held, layout_of, note_lost
 from fetcher.ledger import Ledger, LedgerView
-from fetcher.listing import rows_of
+from fetcher.listing import listed_of, listed_or_all, rows_of
 from fetcher.model import Failure, Request, Response, Row, RowState
 from fetcher.parse.records import Answer
 from fetcher.progress import counted, local_time
@@ -33,9 +34,23 @@ from fetcher.tabular.lines import content_of
 ANSWER_SHOWN = 400
 
 
-def retry(job: LoadedJob, keys: Sequence[str]) -> int:
-    """Have the next run ask for failed rows again, all of them where no keys are given; returns how many."""
-    return restated(job, RowState.GAVE_UP, keys or None)
+class Retried(NamedTuple):
+    """How many failed rows the next run asks for, and how many it does not, for the job lists them no more."""
+
+    rows: int
+    unlisted: int
+
+
+def retry(job: LoadedJob, keys: Sequence[str], now: float) -> Retried:
+    """Have the next run ask for failed rows again, all of them where no keys are given. Those that the job does not
+    list at that time (epoch seconds) are left as they are: no run would ask for them.
+
+    Raises `JobError` where its table cannot be read, and what `restated` raises.
+    """
+    with view(job) as ledger:
+        failed = {failure.key for failure in ledger.failures() if not keys or failure.key in keys}
+        listed = listed_of(job, ledger, failed, now)
+    return Retried(restated(job, RowState.GAVE_UP, sorted(listed)), len(failed - listed))
 
 
 def discard(job: LoadedJob, keys: Sequence[str]) -> int:
@@ -43,7 +58,7 @@ def discard(job: LoadedJob, keys: Sequence[str]) -> int:
     return restated(job, RowState.DISCARDED, keys)
 
 
-def restated(job: LoadedJob, state: RowState, keys: Sequence[str] | None) -> int:
+def restated(job: LoadedJob, state: RowState, keys: Sequence[str]) -> int:
     """Move failed rows to a state. Raises `Contradiction` where the job has no ledger, `Busy` where it is running."""
     with view(job):  # a job that never ran gets no ledger from this
         pass
@@ -54,6 +69,16 @@ def restated(job: LoadedJob, state: RowState, keys: Sequence[str] | None) -> int
         count = ledger.restate(state, keys)
         Repros(layout.state).prune(ledger)
         return count
+
+
+def listed_failures(job: LoadedJob, now: float) -> Iterator[tuple[Failure, bool]]:
+    """Each failed row, and whether the job lists it at that time (epoch seconds), as far as that can be known.
+
+    Raises `Contradiction` where the job has no ledger.
+    """
+    with view(job) as ledger:
+        listed = listed_or_all(job, ledger, [failure.key for failure in ledger.failures()], now)
+        yield from ((failure, failure.key in listed) for failure in ledger.failures())
 
 
 def shown(job: LoadedJob, keys: Sequence[str], now: float) -> list[str]:

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,7 +46,7 @@ LONGEST_DRAIN_S = 20.0
 @dataclass(frozen=True, slots=True)
 class Report:
     """How a run ended. `stopped` is what ended it early, `signal` the signal's number (0 for none). `parent` is that of
-    the job whose records are the rows of this one."""
+    the job whose records are the rows of this one. A reparse is to be continued where a row's answer was not kept."""
 
     job: str
     folder: Path
@@ -55,6 +55,7 @@ class Report:
     stopped: FetcherError | None = None
     signal: int = 0
     parent: "Report | None" = None
+    options: RunOptions = field(default_factory=RunOptions)
 
     @property
     def exit_code(self) -> int:
@@ -64,7 +65,8 @@ class Report:
         if self.stopped:
             return self.stopped.exit_code
         before = self.parent.exit_code if self.parent else 0
-        if self.tally.by_state()[RowState.WAITING] or not self.tally.is_read_whole or before == TO_BE_CONTINUED:
+        waits = self.tally.by_state()[RowState.WAITING] or (self.options.reparse and self.tally.not_kept)
+        if waits or not self.tally.is_read_whole or before == TO_BE_CONTINUED:
             return TO_BE_CONTINUED
         return SOME_ROWS_FAILED if self.tally.failed else before
 
@@ -109,7 +111,8 @@ def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Repor
         if not place_of(layout).exists():  # rows of a generation that goes on have failed in its own ledger
             Repros(layout.state).prune(ledger)
     tally.own_s = time.process_time() - busy
-    return Report(job.name, layout.folder, tally, time.monotonic() - began, stopped, number)
+    elapsed_s = time.monotonic() - began
+    return Report(job.name, layout.folder, tally, elapsed_s, stopped, number, options=options)
 
 
 def load_job(path: str | Path, overrides: Sequence[str] = ()) -> LoadedJob:
@@ -219,7 +222,7 @@ def check_parse_part(job: LoadedJob, ledger: Ledger, options: RunOptions, finger
         asks = "asking only what no annotator has asked yet" if job.asking else "without a request"
         message = (
             f"changed since {rows:,} rows were parsed. --reparse parses their kept answers again, {asks}; "
-            "--as-is leaves them as they are and parses new rows by the new rules"
+            "--as-is leaves them as they are and parses new rows by the new rules, with --refresh it asks for all anew"
         )
         raise JobError(str(job.file), [Fault(0, 0, "parse", message)])
 

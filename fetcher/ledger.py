@@ -49,6 +49,7 @@ MIGRATIONS = (
 
 SAVE_ROW = f"{INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {CONFLICT}"
 STATES = {str(state): state for state in RowState}
+HAS_FAILED = "state IN ({})".format(",".join(f"'{state}'" for state in sorted(FAILED)))
 SAVE_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 STANDINGS = """
 SELECT key, state, not_before, records, first_record, digest, revision, settled_at, first_day, last_day,
@@ -205,11 +206,15 @@ class LedgerView:
         found = self._reader.execute("SELECT state, reason, COUNT(*) FROM rows GROUP BY state, reason")
         return Counter({(RowState(state), reason): count for state, reason, count in found})
 
+    def reasons(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Why rows are not done, where that is known. At most a few hundred keys a call."""
+        query = f"SELECT key, reason FROM rows WHERE reason != '' AND key IN ({','.join('?' * len(keys))})"
+        return dict(self._reader.execute(query, keys).fetchall())
+
     def failures(self) -> Iterator[Failure]:
         """Rows whose newest outcome is a failure, in order of key."""
-        marks = ",".join("?" * len(FAILED))
-        query = f"SELECT key, state, reason, attempts, settled_at FROM rows WHERE state IN ({marks}) ORDER BY key"
-        for key, state, *rest in self._reader.execute(query, sorted(FAILED)):
+        query = f"SELECT key, state, reason, attempts, settled_at FROM rows WHERE {HAS_FAILED} ORDER BY key"
+        for key, state, *rest in self._reader.execute(query):
             yield Failure(key, RowState(state), *rest)
 
     def remembered(self, name: str) -> str | None:
@@ -261,14 +266,11 @@ class Ledger(LedgerView):
         self._reader.close()
         self._writer.close()
 
-    def restate(self, state: RowState, keys: Sequence[str] | None = None) -> int:
-        """Move failed rows, those of `keys` or all, to another state, reasons kept; returns how many there were."""
-        failed = ",".join(f"'{state}'" for state in sorted(FAILED))
-        change = f"UPDATE rows SET state = ?, not_before = 0 WHERE state IN ({failed})"
+    def restate(self, state: RowState, keys: Sequence[str]) -> int:
+        """Move the failed rows among `keys` to another state, reasons kept; returns how many there were."""
+        change = f"UPDATE rows SET state = ?, not_before = 0 WHERE {HAS_FAILED} AND key = ?"
         with self._transaction() as writer:
-            if keys is None:
-                return writer.execute(change, (state,)).rowcount
-            return sum(writer.execute(f"{change} AND key = ?", (state, key)).rowcount for key in dict.fromkeys(keys))
+            return sum(writer.execute(change, (state, key)).rowcount for key in dict.fromkeys(keys))
 
     def commit(self, rows: Iterable[Settled | SettledRows], segments: Iterable[Segment]) -> None:
         """Settle rows and vouch for the bytes that hold their records, in one transaction."""

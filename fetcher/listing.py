@@ -1,6 +1,7 @@
 """Which rows a job lists, under the keys that its ledger knows them by."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -45,6 +46,26 @@ def readable(job: LoadedJob, found: Iterable[Found]) -> Iterator[Found]:
         yield from found
     except UnreadableTable as error:
         raise JobError(str(job.file), [Fault(0, 0, "read.table", str(error))]) from error
+
+
+def listed_of(job: LoadedJob, ledger: LedgerView, keys: Collection[str], now: float) -> set[str]:
+    """Those of the keys that are rows of the job at a time (epoch seconds). Standard input tells its rows only once, so
+    there all of them count as such. Raises `JobError` where a table cannot be read."""
+    left = set(keys)
+    if job.read.table and any(file.path is None for file in job.read.table.files()):
+        return left
+    for row in rows_of(job, ledger, now) if left else ():
+        left.discard(row.key)
+        if not left:
+            break
+    return set(keys) - left
+
+
+def listed_or_all(job: LoadedJob, ledger: LedgerView, keys: Collection[str], now: float) -> set[str]:
+    """The same, and all of them where the job's rows cannot be read now."""
+    with suppress(JobError):
+        return listed_of(job, ledger, keys, now)
+    return set(keys)
 
 
 def lines_of(parent: LoadedJob) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from fetcher.launch import Report, Watch
 from fetcher.model import RowState
+from fetcher.reasons import Reasons
 from fetcher.tally import Tally
 
 logger = logging.getLogger("fetcher")
@@ -101,13 +102,10 @@ def summary(report: Report) -> str:
         lines.append(f"  answers: {statuses}")
     if tally.not_kept:
         what = counted(tally.not_kept, "row has no kept answer, and stays", "rows have no kept answer, and stay")
-        lines.append(f"  {what} as before")
+        lines.append(f"  {what} as before{ways_on(report)}")
     if tally.settled_now[RowState.EMPTY] and not tally.settled_now[RowState.DONE] and not before:
         lines.append("  no answer held any record: does the parse part of the job look in the right place?")
-    shown = tally.reasons.most_common(REASONS_SHOWN)
-    lines += [f"  {count:,} x {on_screen(reason)}" for reason, count in shown]
-    if more := len(tally.reasons) - len(shown):
-        lines.append(f"  and {counted(more, 'more reason')}")
+    lines += reason_lines(tally.reasons)
     if counts.get(RowState.WAITING) and tally.not_before > 0:
         lines.append(f"  what waits is allowed again later: run again after {local_time(tally.not_before)}")
     if report.signal:
@@ -115,6 +113,23 @@ def summary(report: Report) -> str:
     if report.stopped:
         lines.append(f"  stopped: {report.stopped}")
     return "\n".join(lines)
+
+
+def ways_on(report: Report) -> str:
+    """What somebody has to decide about rows that could not be parsed by the new rules."""
+    if not report.options.reparse:
+        return ""
+    if report.options.offline:
+        return "; run --reparse without --offline asks what annotators have never asked"
+    return ", by the old rules; run --as-is --refresh asks for every row again, run --as-is leaves these as they are"
+
+
+def reason_lines(reasons: Reasons, most: int = REASONS_SHOWN) -> Iterator[str]:
+    """`  3 x refused: HTTP 404`: the groups with the most rows, and how many more there are."""
+    groups = list(reasons)
+    yield from (f"  {group.rows:,} x {on_screen(str(group))}" for group in groups[:most])
+    if more := len(groups[most:]):
+        yield f"  and {counted(more, 'more reason')}"
 
 
 def read_lines(tally: Tally) -> Iterator[str]:

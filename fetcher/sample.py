@@ -22,7 +22,7 @@ from fetcher.listing import rows_of
 from fetcher.model import DoneRows, Outcome, Row, RowState
 from fetcher.pipeline import Sink, rehearse
 from fetcher.plan import ledger_of
-from fetcher.progress import counted, on_screen, share, spent
+from fetcher.progress import counted, on_screen, reason_lines, share, spent
 from fetcher.redaction import redacted
 from fetcher.rehearsal import surroundings
 from fetcher.stations import Surroundings
@@ -178,10 +178,7 @@ def sample_lines(job: LoadedJob, found: Sampled) -> Iterator[str]:
     if found.is_cut:
         yield f"  and more fields than {FIELDS_KEPT:,}, which are not counted"
     yield from (f"  drift: {count:,} x {on_screen(said)}" for said, count in tally.drift.most_common(REASONS_SHOWN))
-    shown = tally.reasons.most_common(REASONS_SHOWN)
-    yield from (f"  {count:,} x {on_screen(reason)}" for reason, count in shown)
-    if more := len(tally.reasons) - len(shown):
-        yield f"  and {counted(more, 'more reason')}"
+    yield from reason_lines(tally.reasons, REASONS_SHOWN)
     if found.sent:
         yield (
             f"  sent, and never answered: {counted(len(found.sent), 'row')}; nothing is on record here, so a run sends "

@@ -242,6 +242,8 @@ async def open_client(
         policy=policy_of(job),
         usable=usable,
     )
+    ending = asyncio.ensure_future(client.end_turns(around.drain))
+    stack.callback(ending.cancel)
     return await stack.enter_async_context(client)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from fetcher.launch import layout_of
 from fetcher.ledger import LedgerView, Segment, SegmentState
 from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import MAIN, Row, RowState, Standing
-from fetcher.progress import REASONS_SHOWN, local_time, on_screen
+from fetcher.progress import counted, local_time, reason_lines
 from fetcher.realms import shared_by
+from fetcher.reasons import Reasons
 from fetcher.write.segments import tables_of
 
 GAPS_SHOWN = 20
@@ -34,6 +35,24 @@ class Gap:
         return self.first if self.rows == 1 else f"{self.first} to {self.last} ({self.rows:,})"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is there of a table: the records that stand in `files` that are published, how many stand and are
+    `unpublished`, and how many are in the files and stand no more."""
+
+    table: str
+    records: int
+    files: int
+    unpublished: int = 0
+    superseded: int = 0
+
+    def text(self) -> str:
+        """`5 records in 2 files, 1 not published yet; 3 more stand no longer`"""
+        what = counted(self.records, "record") + ("" if self.table == MAIN else f" of {self.table}")
+        no_longer = f"; {self.superseded:,} more stand no longer" if self.superseded else ""
+        return f"{what} in {counted(self.files, 'file')}, {self.unpublished:,} not published yet{no_longer}"
+
+
 @dataclass(slots=True)
 class Status:
     """A job's rows by state, why some are not done, the gaps between those that are, its waits and its files.
@@ -42,11 +61,10 @@ class Status:
     """
 
     rows: Counter[RowState] = field(default_factory=Counter)
-    reasons: Counter[tuple[RowState, str]] = field(default_factory=Counter)
+    reasons: Reasons = field(default_factory=Reasons)
     gaps: list[Gap] = field(default_factory=list)
     not_before: float = 0.0
-    segments: list[Segment] = field(default_factory=list)
-    tables: list[str] = field(default_factory=lambda: [MAIN])
+    held: list[Held] = field(default_factory=list)
     closed_until: float = 0.0
     used: list[tuple[str, float, float]] = field(default_factory=list)
     _was_open: bool = False
@@ -79,16 +97,39 @@ def status(job: LoadedJob, now: float, user_state: Path) -> Status:
         until = look_at_limits(found, asking, now, user_state, name=f"{name}: ")
         found.closed_until = max(found.closed_until, until)
     with view(job) as ledger:
-        for row, standing in with_standings(rows_of(job, ledger, now), ledger):
-            found.rows[standing.state if standing else RowState.WAITING] += 1
-            if standing and standing.not_before > now:
-                found.not_before = max(found.not_before, standing.not_before)
-            if not job.read.has_items:  # their lines are no range to have gaps in
-                found.note_gap(row, standing)
-        found.reasons = Counter({key: count for key, count in ledger.counts().items() if key[1]})
-        found.segments = ledger.segments()
-        found.tables = tables_of(layout_of(job), found.segments)
+        listed = with_standings(rows_of(job, ledger, now), ledger)
+        while chunk := list(itertools.islice(listed, CHUNK_ROWS)):
+            for row, standing in chunk:
+                found.rows[standing.state if standing else RowState.WAITING] += 1
+                if standing and standing.not_before > now:
+                    found.not_before = max(found.not_before, standing.not_before)
+                if not job.read.has_items:  # their lines are no range to have gaps in
+                    found.note_gap(row, standing)
+            for state, reason in reasons_of(chunk, ledger):
+                found.reasons.add(state, reason)
+        segments = ledger.segments()
+        found.held = [held_of(ledger, table, segments) for table in tables_of(layout_of(job), segments)]
     return found
+
+
+def reasons_of(chunk: Sequence[tuple[Row, Standing | None]], ledger: LedgerView) -> Iterator[tuple[RowState, str]]:
+    """The state of each row that has a reason for it, and the reason."""
+    states = {row.key: standing.state for row, standing in chunk if standing and standing.state is not RowState.DONE}
+    yield from ((states[key], reason) for key, reason in ledger.reasons(list(states)).items())
+
+
+def held_of(ledger: LedgerView, table: str, segments: Sequence[Segment]) -> Held:
+    """How much of a table is where. A revision stands once it is published; until then the one before does."""
+    files = [one.records for one in segments if one.table == table and one.state is SegmentState.PUBLISHED]
+    published, written = sum(files), sum(one.records for one in segments if one.table == table)
+    superseded = within(ledger.superseded(published, table), 0, published)
+    unpublished = written - published - within(ledger.superseded(written, table), published, written)
+    return Held(table, published - superseded, len(files), unpublished, superseded)
+
+
+def within(ranges: Sequence[tuple[int, int]], begin: int, end: int) -> int:
+    """How many numbers from `begin` on and below `end` lie in ranges (first, how many) that do not overlap."""
+    return sum(max(0, min(first + count, end) - max(first, begin)) for first, count in ranges)
 
 
 def look_at_limits(found: Status, job: LoadedJob, now: float, user_state: Path, *, name: str = "") -> float:
@@ -122,8 +163,7 @@ def status_text(job: str, found: Status, now: float) -> str:
     """The status for a screen or a mail."""
     counts = " + ".join(f"{count:,} {state}" for state in RowState if (count := found.rows[state]))
     lines = [f"{job}: {sum(found.rows.values()):,} rows = {counts or 'none'}"]
-    reasons = found.reasons.most_common(REASONS_SHOWN)
-    lines += [f"  {count:,} x {state}: {on_screen(reason)}" for (state, reason), count in reasons]
+    lines += reason_lines(found.reasons)
     if found.not_before:
         lines.append(f"  the last of what has to wait may be asked for at {local_time(found.not_before)}")
     if found.closed_until > now:
@@ -133,14 +173,5 @@ def status_text(job: str, found: Status, now: float) -> str:
         shown = [gap.text() for gap in found.gaps[:GAPS_SHOWN]]
         more = f" and {len(found.gaps) - GAPS_SHOWN:,} more" if len(found.gaps) > GAPS_SHOWN else ""
         lines.append(f"  gaps: {', '.join(shown)}{more}")
-    lines += [files_text(table, found.segments) for table in found.tables]
+    lines += [f"  {held.text()}" for held in found.held]
     return "\n".join(lines)
-
-
-def files_text(table: str, segments: list[Segment]) -> str:
-    """How much of a table is where: `5 records in 2 files, 1 not published yet`"""
-    held = [segment for segment in segments if segment.table == table]
-    published = [segment.records for segment in held if segment.state is SegmentState.PUBLISHED]
-    unpublished = sum(segment.records for segment in held) - sum(published)
-    what = "records" if table == MAIN else f"records of {table}"
-    return f"  {sum(published):,} {what} in {len(published):,} files, {unpublished:,} not published yet"

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fetcher.model import FAILED, MAIN, DoneRows, Outcome, RowState
-
-REASONS_KEPT = 1000
-OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
+from fetcher.reasons import OTHER_REASONS, REASONS_KEPT, Reasons
 
 
 @dataclass(slots=True)
@@ -29,7 +27,7 @@ class Tally:
     is_read_whole: bool = False
     settled_before: Counter[RowState] = field(default_factory=Counter)
     settled_now: Counter[RowState] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: Reasons = field(default_factory=Reasons)
     requests: int = 0
     retries: int = 0
     cost: int = 0
@@ -59,10 +57,7 @@ class Tally:
         self.settled_now[outcome.state] += 1
         self.not_before = max(self.not_before, outcome.not_before)
         if outcome.reason:
-            reason = f"{outcome.state}: {outcome.reason}"
-            # Reasons may quote their row: what is kept must not grow with the table.
-            is_kept = reason in self.reasons or len(self.reasons) < REASONS_KEPT
-            self.reasons[reason if is_kept else f"{outcome.state}: {OTHER_REASONS}"] += 1
+            self.reasons.add(outcome.state, outcome.reason)
 
     def add_drift(self, drift: Mapping[str, int]) -> None:
         """Count what records of an answer have otherwise than expected."""

@@ -154,3 +154,38 @@ def test_the_command_says_it_and_exits_0_whatever_it_warns_of(tmp_path):
     assert ran.exit_code == 0
     assert ran.output.startswith("air: job.toml can be run; nothing was sent\n")
     assert CliRunner().invoke(main, ["check", str(job.file), "--set", "x=1"]).exit_code == 78
+
+
+TABLE = """\
+name = "labels"
+read = { key = ["id"], table = { path = "t.csv" } }
+write.folder = "data"
+"""
+ASKING = """\
+parse.records = "[]"
+[fetch]
+base_url = "https://api.example.org"
+url = "/v1/{q}"
+limits.rate = "1/s"
+"""
+
+
+EMPTY = "a part of the path '/v1/{q}' would be '', which names another resource"
+LABELS = """\
+[[annotate]]
+into = "labels"
+rules = { field = "q", rule = [{ label = "a", terms = ["a"] }] }
+"""
+
+
+@pytest.mark.parametrize("asks", [LABELS, ASKING])
+def test_lines_that_cannot_be_read_are_told_with_their_numbers(tmp_path, asks):
+    """Whether rows are asked about or are the records; the first three, and how many more there are."""
+    (tmp_path / "t.csv").write_text("id,q\n1,a\n2,b,c\n3,\n4\n5\n6\n7\n")
+    job = load(tmp_path, TABLE + asks)
+    told = [line for line in check_text(job, check(job, NOW)).splitlines() if line.startswith("  warning")]
+    bad = [f"t.csv:{line} expected 2 fields, got {got}" for line, got in ((3, "3: 2,b,c"), (5, "1: 4"), (6, "1: 5"))]
+    warnings = [*(f"would be set aside: {one}" for one in bad), "and 2 more lines that cannot be read"]
+    if asks == ASKING:
+        warnings.append(f"row t.csv:4 would be refused: {EMPTY}")
+    assert told == [f"  warning  {warning}" for warning in warnings]

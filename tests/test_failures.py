@@ -1,5 +1,6 @@
 """What a person decides about failed rows, and that no run goes on meanwhile."""
 
+import io
 import re
 
 import pytest
@@ -7,16 +8,20 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from fetcher.cli import main
-from fetcher.errors import Busy, Contradiction
-from fetcher.failures import discard, retry
-from fetcher.launch import held, layout_of
+from fetcher.errors import Busy, Contradiction, JobError
+from fetcher.export.tables import Wanted, export
+from fetcher.failures import Retried, discard, retry
+from fetcher.job.load import load_job
+from fetcher.launch import held, layout_of, note_request_part
+from fetcher.ledger import Ledger
 from fetcher.model import FAILED, Row, RowState
 from fetcher.selection import RunOptions, Verdict, verdict
 from fetcher.status import status, view
 from tests.serving import serving
-from tests.settled_jobs import NOW, done, everything, failed, job_in, settle
+from tests.settled_jobs import JOB, NOW, done, everything, failed, job_in, settle
 
 PLAIN = RunOptions()
+TABLE = 'read = { key = ["date"], table = { path = "days.csv" } }'
 
 
 @pytest.fixture
@@ -41,6 +46,11 @@ def standing(job, day: int):
         return ledger.standings([f"2024-01-{day:02}"])[f"2024-01-{day:02}"]
 
 
+def retried(job, keys: list[str]) -> Retried:
+    """Failed rows are asked for again, as the job lists them now."""
+    return retry(job, keys, NOW)
+
+
 def verdicts(job) -> list[Verdict]:
     """What the next run does with days 1 to 6."""
     return [verdict(Row("", {}), standing(job, day), PLAIN, NOW) for day in range(1, 7)]
@@ -48,7 +58,7 @@ def verdicts(job) -> list[Verdict]:
 
 def test_retry_without_keys_asks_for_all_failed_rows_again(job):
     """And for no other: neither what is done nor what waits."""
-    assert retry(job, []) == 4
+    assert retried(job, []) == (4, 0)
     settled, waiting = Verdict.LEAVE_SETTLED, Verdict.LEAVE_WAITING
     assert verdicts(job) == [settled, *[Verdict.ASK] * 4, waiting]
 
@@ -56,7 +66,7 @@ def test_retry_without_keys_asks_for_all_failed_rows_again(job):
 def test_retry_with_keys_asks_for_those_alone(job):
     """Keys that are unknown, done or waiting are not counted and not changed; a key told twice is one row."""
     before = [standing(job, day) for day in (1, 2, 3, 5, 6)]
-    assert retry(job, ["2024-01-04", "2024-01-04", "2024-01-01", "2024-01-06", "2030-01-01"]) == 1
+    assert retried(job, ["2024-01-04", "2024-01-04", "2024-01-01", "2024-01-06", "2030-01-01"]) == (1, 0)
     assert standing(job, 4).state is RowState.GAVE_UP
     assert [standing(job, day) for day in (1, 2, 3, 5, 6)] == before
 
@@ -91,7 +101,7 @@ def test_nobody_decides_while_a_run_holds_the_folder(job, command):
     before = everything(job.write.folder)
     with held(layout_of(job)):
         with pytest.raises(Busy, match="another run holds"):
-            {"retry": retry, "discard": discard}[command](job, keys)
+            {"retry": retried, "discard": discard}[command](job, keys)
         ran = CliRunner().invoke(main, ["failures", command, str(job.file), *keys])
         assert ran.exit_code == 4
     assert {name: held_ for name, held_ in everything(job.write.folder).items() if name != ".fetcher/lock"} == {
@@ -100,7 +110,7 @@ def test_nobody_decides_while_a_run_holds_the_folder(job, command):
     assert CliRunner().invoke(main, ["failures", command, str(job.file), *keys]).exit_code == 0
 
 
-@pytest.mark.parametrize("decide", [retry, discard])
+@pytest.mark.parametrize("decide", [retried, discard])
 def test_a_job_that_never_ran_gets_no_ledger_from_this(tmp_path, decide):
     """A mistyped name creates nothing."""
     job = job_in(tmp_path)
@@ -119,15 +129,84 @@ def test_the_commands_say_what_they_did(job):
 
     assert said("list") == (
         "2024-01-02\trefused\t2 attempts\t410 Gone\n"
-        "2024-01-03\tgave up\t1 attempts\t503\n"
-        "2024-01-04\tquarantined\t1 attempts\tnot JSON\n"
-        "2024-01-05\trefused\t1 attempts\t404\n"
+        "2024-01-03\tgave up\t1 attempt\t503\n"
+        "2024-01-04\tquarantined\t1 attempt\tnot JSON\n"
+        "2024-01-05\trefused\t1 attempt\t404\n"
     )
-    assert said("discard", "2024-01-03") == "1 rows are discarded\n"
+    assert said("discard", "2024-01-03") == "1 row is discarded\n"
     assert said("retry") == "3 rows are asked for at the next run\n"
     assert [line.split("\t")[:2] for line in said("list").splitlines()] == [
         [f"2024-01-0{day}", "gave up"] for day in (2, 4, 5)
     ]
+
+
+def narrowed(job):
+    """The same job, which lists days 3 to 10 alone from now on."""
+    return load_job(job.file, {}, ["read.dates.from=2024-01-03"])
+
+
+def test_a_row_that_the_job_lists_no_more_is_not_asked_for_and_not_said_to_be(job):
+    """No run would ask for it; it stays as it is, and what takes it off the list is told."""
+    assert retried(narrowed(job), []) == (3, 1)
+    assert [standing(job, day).state for day in (2, 3, 4, 5)] == [RowState.REFUSED, *[RowState.GAVE_UP] * 3]
+
+    def said(*arguments: str) -> str:
+        ran = CliRunner().invoke(main, ["failures", *arguments, "--set", "read.dates.from=2024-01-03"])
+        assert ran.exit_code == 0, ran.output
+        return ran.output
+
+    listed = said("list", str(job.file)).splitlines()
+    assert listed[0] == "2024-01-02\trefused\t2 attempts\t410 Gone\tnot listed by the job any more"
+    assert listed[1] == "2024-01-03\tgave up\t1 attempt\t503"
+    left = "1 failed row is not listed by the job any more, and left: `fetcher failures discard` takes such rows off"
+    assert said("retry", str(job.file)) == f"3 rows are asked for at the next run\n{left} the list\n"
+    assert said("retry", str(job.file), "2024-01-02") == f"0 rows are asked for at the next run\n{left} the list\n"
+    assert said("discard", str(job.file), "2024-01-02") == "1 row is discarded\n"
+
+
+def test_a_failed_row_counts_only_where_the_job_lists_it(job):
+    """In the status and beside an export."""
+    found = status(narrowed(job), NOW, job.write.folder / "state")
+    assert {str(group): group.rows for group in found.reasons} == {
+        "gave up: 503": 1,
+        "quarantined: not JSON": 1,
+        "refused: 404": 1,
+        "waiting: 429": 1,
+    }
+    failed = export(narrowed(job), Wanted("jsonl"), io.BytesIO(), NOW).failed
+    assert failed == {RowState.GAVE_UP: 1, RowState.QUARANTINED: 1, RowState.REFUSED: 1}
+
+
+def test_rows_of_another_request_are_none_of_those_that_failed(job):
+    """Whoever changes what is asked for has new rows, and those before are listed no more."""
+    other = load_job(job.file, {}, ['fetch.url="/v2"'])
+    with Ledger(layout_of(job).state / "ledger.sqlite") as ledger:
+        note_request_part(job, ledger)
+    assert retried(other, []) == (0, 4)
+
+
+def test_what_cannot_be_listed_now_is_exported_all_the_same(tmp_path):
+    """The rows that failed are then counted as the job's; to have them asked again takes the table."""
+    file = tmp_path / "job.toml"
+    (tmp_path / "days.csv").write_text("date\n2024-01-01\n")
+    file.write_text(JOB.replace('read.dates = { from = "2024-01-01", to = "2024-01-10" }', TABLE))
+    job = load_job(file, {})
+    settle(job, done(1), failed(2, RowState.REFUSED, "404"))
+    assert export(job, Wanted("jsonl"), io.BytesIO(), NOW).failed == {}
+    (tmp_path / "days.csv").unlink()
+    assert export(job, Wanted("jsonl"), io.BytesIO(), NOW).failed == {RowState.REFUSED: 1}
+    with pytest.raises(JobError, match=r"days\.csv"):
+        retried(job, [])
+
+
+def test_rows_by_standard_input_are_all_asked_for_again(tmp_path):
+    """They come once, so nobody looks at them beforehand."""
+    file = tmp_path / "job.toml"
+    table = TABLE.replace('"days.csv"', '"-", columns = ["date"]')
+    file.write_text(JOB.replace('read.dates = { from = "2024-01-01", to = "2024-01-10" }', table))
+    job = load_job(file, {})
+    settle(job, failed(2, RowState.REFUSED, "404"))
+    assert retried(job, []) == (1, 0)
 
 
 FAULTY = """\

@@ -174,7 +174,7 @@ def test_restating_moves_failed_rows_alone(path):
         assert ledger.restate(RowState.DISCARDED, ["REFUSED", "REFUSED", "DONE", "WAITING", "nobody"]) == 1
         assert ledger.restate(RowState.GAVE_UP, []) == 0
         assert ledger.restate(RowState.GAVE_UP, ["GAVE_UP", "GAVE_UP"]) == 1
-        assert ledger.restate(RowState.GAVE_UP) == 3
+        assert ledger.restate(RowState.GAVE_UP, [state.name for state in RowState]) == 3
         moved = {
             "REFUSED": RowState.DISCARDED,
             **dict.fromkeys(("GAVE_UP", "QUARANTINED", "UNKNOWN"), RowState.GAVE_UP),

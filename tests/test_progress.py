@@ -13,12 +13,35 @@ from fetcher.errors import ApiDown
 from fetcher.launch import Report
 from fetcher.model import SETTLED, Outcome, RowState
 from fetcher.progress import RATE_OVER_S, Speed, counted, local_time, on_screen, progress_line, summary
+from fetcher.selection import RunOptions
 from fetcher.tally import Tally
 
 
 def report(tally: Tally, **end: Any) -> Report:
     """A run that ended."""
     return Report("air", Path("data/air"), tally, 12.34, **end)
+
+
+@pytest.mark.parametrize(
+    ("options", "ahead"),
+    [
+        (RunOptions(offline=True), ""),
+        (
+            RunOptions(reparse=True),
+            ", by the old rules; run --as-is --refresh asks for every row again, run --as-is leaves these as they are",
+        ),
+        (
+            RunOptions(reparse=True, offline=True),
+            "; run --reparse without --offline asks what annotators have never asked",
+        ),
+    ],
+)
+def test_rows_without_a_kept_answer_and_the_ways_on(options, ahead):
+    """A reparse that lacks answers is to be continued, and says how."""
+    tally = Tally(rows_read=3, is_read_whole=True, not_kept=1, settled_before=Counter({RowState.DONE: 3}))
+    ended = report(tally, options=options)
+    assert f"  1 row has no kept answer, and stays as before{ahead}" in summary(ended).splitlines()
+    assert ended.exit_code == (75 if options.reparse else 0)
 
 
 def busy() -> Tally:
@@ -131,14 +154,23 @@ def test_the_summary_of_a_run_that_was_stopped():
 
 
 @pytest.mark.parametrize(
-    ("reasons", "last"), [(5, "  1 x refused: 4"), (6, "  and 1 more reason"), (9, "  and 4 more reasons")]
+    ("reasons", "last"), [(5, "  1 x refused: e"), (6, "  and 1 more reason"), (9, "  and 4 more reasons")]
 )
 def test_only_the_commonest_reasons_are_shown(reasons, last):
     """Five, and how many more there are."""
     tally = Tally(rows_read=reasons)
     for number in range(reasons):
-        tally.settle(Outcome(str(number), RowState.REFUSED, str(number)))
+        tally.settle(Outcome(str(number), RowState.REFUSED, "abcdefghi"[number]))
     assert summary(report(tally)).splitlines()[-1] == last
+
+
+def test_reasons_that_quote_their_record_are_one_line():
+    """A thousand values that a function cannot take are one fault of it."""
+    tally = Tally(rows_read=1000)
+    for number in range(1000):
+        tally.settle(Outcome(str(number), RowState.QUARANTINED, f"ValueError: bad value '{number}' (clean.py, line 2)"))
+    (line,) = [line for line in summary(report(tally)).splitlines() if "ValueError" in line]
+    assert line == "  1,000 x quarantined, such as: ValueError: bad value '0' (clean.py, line 2)"
 
 
 @given(

@@ -1,5 +1,7 @@
 """Where a job stands: counts that add up, gaps, waits and files, without a request and without a trace."""
 
+import io
+
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from fetcher.cli import main
 from fetcher.errors import Contradiction
+from fetcher.export.tables import Wanted, export
 from fetcher.fetch.quotas import Quotas
 from fetcher.fetch.rations import Rations
 from fetcher.model import Row, RowState, Standing
@@ -48,10 +51,39 @@ def test_each_table_has_its_line(tmp_path):
     settle(job, beside(done(1, 2), 7))
     settle(job, beside(done(2, 1), 8, 9), is_finished=False)
     assert status_text("air", status(job, NOW, tmp_path / "state"), NOW).splitlines()[-3:] == [
-        "  2 records in 1 files, 1 not published yet",
-        "  1 records of stations in 1 files, 2 not published yet",
+        "  2 records in 1 file, 1 not published yet",
+        "  1 record of stations in 1 file, 2 not published yet",
         "  0 records of units in 0 files, 0 not published yet",
     ]
+
+
+def test_records_that_stand_no_more_are_not_counted_with_those_that_do(tmp_path):
+    """As an export has it: a revision stands once it is published, and until then the one before does."""
+    job = job_in(tmp_path, STATIONS)
+
+    def told() -> list[str]:
+        return [held.text() for held in status(job, NOW, tmp_path / "state").held]
+
+    settle(job, beside(done(1, 2), 7), done(2, 1))
+    assert told() == ["3 records in 1 file, 0 not published yet", "1 record of stations in 1 file, 0 not published yet"]
+    settle(job, beside(done(1, 2, "new"), 8, 9), is_finished=False)
+    assert told()[0] == "3 records in 1 file, 2 not published yet"
+    settle(job)
+    assert told() == [
+        "3 records in 2 files, 0 not published yet; 2 more stand no longer",
+        "2 records of stations in 2 files, 0 not published yet; 1 more stand no longer",
+    ]
+    exported = io.BytesIO()
+    assert export(job, Wanted("jsonl"), exported, NOW).records == 3
+
+
+def test_of_what_is_not_published_yet_only_the_newest_counts(tmp_path):
+    """Two revisions of a row may lie in one open segment."""
+    job = job_in(tmp_path, "write.rotate.records=100")
+    settle(job, done(1, 2), is_finished=False)
+    settle(job, done(1, 3, "new"), is_finished=False)
+    (held,) = status(job, NOW, tmp_path / "state").held
+    assert held.text() == "0 records in 0 files, 3 not published yet"
 
 
 def test_a_wait_that_is_over_is_not_told(tmp_path):

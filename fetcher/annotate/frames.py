@@ -13,7 +13,7 @@ import msgspec
 
 from fetcher.engines.functions import function_of
 from fetcher.engines.tracebacks import described, trace_of
-from fetcher.errors import Quarantined
+from fetcher.errors import Fault, JobError, Quarantined
 from fetcher.provenance import PROVENANCE
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def load(by: ByFrame) -> None:
 def values_for(by: ByFrame, records: Sequence[Record]) -> list[object]:
     """What the function gives for each record, in their order; a `Quarantined` in the place of one that it cannot do.
 
-    Raises `JobError` where its file cannot be run.
+    Raises `JobError` where its file cannot be run, and where it does not give values for records at all.
     """
     found: list[object] = [None] * len(records)
     for places in _alike(records):
@@ -66,32 +66,70 @@ def _alike(records: Sequence[Record]) -> list[list[int]]:
 def _fill(found: list[object], by: ByFrame, records: Sequence[Record], places: list[int]) -> None:
     """Put in what is given for the records at those places. A frame that fails is halved until its culprits are alone;
     one of which some values cannot be written is done again without these, for they may have changed others' type."""
-    left = [places]
+    left = [(places, _given(by, records, places))]
     while left:
-        some = left.pop()
-        try:
-            values = _called(by, [records[place] for place in some])
-        except Quarantined as error:
+        some, given = left.pop()
+        if isinstance(given, Quarantined):
             if len(some) == 1:
-                found[some[0]] = error
-            else:
-                half = len(some) // 2
-                left += [some[half:], some[:half]]
+                found[some[0]] = given
+                continue
+            half = len(some) // 2
+            halves = [(part, _given(by, records, part)) for part in (some[half:], some[:half])]
+            _check_sum(by, len(some), given, [values for _, values in halves])
+            left += halves
             continue
-        for place, value in zip(some, values, strict=True):
+        for place, value in zip(some, given, strict=True):
             found[place] = _checked(by, value)
         good = [place for place in some if not isinstance(found[place], Quarantined)]
-        left += [good] if 0 < len(good) < len(some) else []
+        left += [(good, _given(by, records, good))] if 0 < len(good) < len(some) else []
 
 
-def _called(by: ByFrame, records: Sequence[Record]) -> list[Any]:
+class WrongLength(Quarantined):
+    """Another number of values than there are records."""
+
+    def __init__(self, message: str, values: int) -> None:
+        self.values = values
+        super().__init__(message)
+
+
+Given = list[Any] | Quarantined
+"""What came of a frame: a value for each record, or why that did not come."""
+
+
+def _given(by: ByFrame, records: Sequence[Record], places: list[int]) -> Given:
     function = function_of(by.file, by.name)
     try:
-        return _listed(function(frame_of(records)), len(records))
+        return _listed(function(frame_of([records[place] for place in places])), len(places))
+    except WrongLength as error:
+        return WrongLength(f"{by.name} {error}", error.values)
     except Quarantined as error:
-        raise Quarantined(f"{by.name} {error}") from error
-    except Exception as error:
-        raise Quarantined(f"{by.name} raised {described(error)}", trace_of(error)) from error
+        return Quarantined(f"{by.name} {error}")
+    except Exception as error:  # noqa: BLE001  (whatever the job's own code raises is this frame's failure)
+        return Quarantined(f"{by.name} raised {described(error)}", trace_of(error))
+
+
+def _check_sum(by: ByFrame, records: int, given: Quarantined, halves: Sequence[Given]) -> None:
+    """Raise `JobError` where a frame has another number of values than its halves have together. A function that
+    leaves some records out gives as many; one that sums up a frame gives one for each frame, and would look as if it
+    gave what it should once each record is alone."""
+    counts = [count for half in halves if (count := _length(half)) is not None]
+    if isinstance(given, WrongLength) and len(counts) == len(halves) and sum(counts) != given.values:
+        told = " and ".join(f"{count:,}" for count in reversed(counts))
+        message = (
+            f"{by.name} gave {_values(given.values)} for a frame of {records:,} records, and {told} for its halves; "
+            f"{EXPECTED}, whichever records are in the frame"
+        )
+        raise JobError(by.file, [Fault(0, 0, "", message)])
+
+
+def _length(given: Given) -> int | None:
+    if isinstance(given, WrongLength):
+        return given.values
+    return None if isinstance(given, Quarantined) else len(given)
+
+
+def _values(count: int) -> str:
+    return f"{count:,} value{'' if count == 1 else 's'}"
 
 
 def frame_of(records: Sequence[Record]) -> "pd.DataFrame":
@@ -166,7 +204,8 @@ def _in_order(given: Any, records: int) -> Any:
 
 def _check_length(values: int, records: int) -> None:
     if values != records:
-        raise Quarantined(f"gave {values:,} values for a frame of {records:,} records, {EXPECTED}")
+        of = f"{records:,} record{'' if records == 1 else 's'}"
+        raise WrongLength(f"gave {_values(values)} for a frame of {of}, {EXPECTED}", values)
 
 
 def _rows_of(frame: "pd.DataFrame") -> list[dict[str, object]]:

@@ -15,6 +15,9 @@ JOB = click.argument("job", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key; the value is TOML.")
 
 
+NOTHING_KEPT = "nothing is kept"
+
+
 @click.group()
 def cache() -> None:
     """List the answers that a job keeps, show one, or throw some or all of them away."""
@@ -29,9 +32,12 @@ def list_answers(job: Path, overrides: tuple[str, ...]) -> None:
     from fetcher.progress import local_time, on_screen
 
     with cache_of(job, overrides) as path:
+        kept = None
         for kept in kept_answers(path):
             told = f"{kept.size:,}\t{local_time(kept.fetched_at)}\t{on_screen(kept.label)}"
             click.echo(f"{kept.key[:12]}\t{kept.status}\t{told}")
+        if kept is None:
+            click.echo(NOTHING_KEPT, err=True)
 
 
 @cache.command()
@@ -93,7 +99,7 @@ def cache_of(path: Path, overrides: tuple[str, ...], *, is_changed: bool = False
 
     layout = layout_of(loaded(path, overrides))
     if not (layout.state / "cache.sqlite").is_file():
-        click.echo("nothing is kept", err=True)
+        click.echo(NOTHING_KEPT, err=True)
         sys.exit(0)
     try:
         with held(layout) if is_changed else nullcontext():

@@ -35,6 +35,8 @@ def export(job: Path, out: str, overrides: tuple[str, ...], **chosen: Any) -> No
     .csv.gz, .csv.zst) or .parquet; - is standard output. It is there whole at the end, or as it was before. Sends
     nothing; a run may go on meanwhile.
     """
+    import time
+
     from fetcher.export.files import STANDARD_OUTPUT, kind_of, replaced_whole
     from fetcher.export.tables import Wanted
     from fetcher.export.tables import export as write_export
@@ -49,13 +51,13 @@ def export(job: Path, out: str, overrides: tuple[str, ...], **chosen: Any) -> No
         check_table(loaded_job, wanted.table)
         if out == STANDARD_OUTPUT:
             stdout = sys.stdout.buffer
-            found = write_export(loaded_job, wanted, stdout)
+            found = write_export(loaded_job, wanted, stdout, time.time())
             stdout.flush()
         else:
             check_place(loaded_job, file, chosen["force"])
             signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that no draft is left behind
             with replaced_whole(file) as draft:
-                found = write_export(loaded_job, wanted, draft)
+                found = write_export(loaded_job, wanted, draft, time.time())
         tell(exported_text(out, found))
 
 

@@ -7,6 +7,8 @@ import click
 
 from fetcher.shell import JOB, SET, loaded, told_errors, without_secrets
 
+UNLISTED = "not listed by the job any more"
+
 
 @click.group()
 def failures() -> None:
@@ -17,13 +19,16 @@ def failures() -> None:
 @JOB
 @SET
 def list_failures(job: Path, overrides: tuple[str, ...]) -> None:
-    """One line a failed row: key, state, reason."""
-    from fetcher.progress import on_screen
-    from fetcher.status import view
+    """One line a failed row: key, state, attempts, reason, and whether JOB lists it no more."""
+    import time
 
-    with told_errors(), view(loaded(job, overrides)) as ledger:
-        for failure in ledger.failures():
-            click.echo(f"{failure.key}\t{failure.state}\t{failure.attempts} attempts\t{on_screen(failure.reason)}")
+    from fetcher.failures import listed_failures
+    from fetcher.progress import counted, on_screen
+
+    with told_errors():
+        for failure, is_listed in listed_failures(loaded(job, overrides), time.time()):
+            attempts, no_more = counted(failure.attempts, "attempt"), "" if is_listed else f"\t{UNLISTED}"
+            click.echo(f"{failure.key}\t{failure.state}\t{attempts}\t{on_screen(failure.reason)}{no_more}")
 
 
 @failures.command("show")
@@ -71,11 +76,22 @@ def repro_failure(job: Path, key: str, overrides: tuple[str, ...]) -> None:
 @click.argument("keys", nargs=-1)
 @SET
 def retry_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
-    """Ask for the failed rows KEYS (all of them without any) at the next run."""
+    """Ask for the failed rows KEYS (all of them without any) at the next run.
+
+    Those that JOB lists no more, such as days before its first one, are left as they are.
+    """
+    import time
+
     from fetcher.failures import retry
+    from fetcher.progress import counted
 
     with told_errors():
-        click.echo(f"{matched(retry(loaded(job, overrides), keys), keys):,} rows are asked for at the next run")
+        rows, unlisted = retry(loaded(job, overrides), keys, time.time())
+        matched(rows + unlisted, keys)
+        click.echo(f"{counted(rows, 'row is', 'rows are')} asked for at the next run")
+        if unlisted:
+            what = counted(unlisted, "failed row is", "failed rows are")
+            click.echo(f"{what} {UNLISTED}, and left: `fetcher failures discard` takes such rows off the list")
 
 
 @failures.command("discard")
@@ -85,9 +101,11 @@ def retry_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...])
 def discard_failures(job: Path, keys: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """Settle the failed rows KEYS as discarded: they are not asked for again and fail no run."""
     from fetcher.failures import discard
+    from fetcher.progress import counted
 
     with told_errors():
-        click.echo(f"{matched(discard(loaded(job, overrides), keys), keys):,} rows are discarded")
+        rows = matched(discard(loaded(job, overrides), keys), keys)
+        click.echo(f"{counted(rows, 'row is', 'rows are')} discarded")
 
 
 def matched(rows: int, keys: tuple[str, ...]) -> int:

@@ -42,7 +42,8 @@ def check(job: Path, overrides: tuple[str, ...]) -> None:
 def preview(job: Path, overrides: tuple[str, ...], *, rows: int, pages: int, sample: int | None) -> None:
     """Fetch the first rows of JOB and show their records.
 
-    Writes nothing but the cache of answers, so a run does not ask for them again. Keeps to the limits of JOB.
+    Writes nothing but the cache of answers: a run does not ask again for what is kept there (cache.keep = "http": as
+    headers say). Keeps to the limits of JOB.
     """
     from fetcher.preview import Look, is_carried_out_twice, preview_lines
 

@@ -40,7 +40,9 @@ class Printed:
     def sum_up(self) -> None:
         """Say that there were any."""
         if self.lines:
-            logger.info("parsers printed %s lines, which are in the debug log; the last: %s", self.lines, self.last[-1])
+            logger.info(
+                "parsers printed %s lines (to see them: docs/workers.md); the last: %s", self.lines, self.last[-1]
+            )
 
 
 class Output:

@@ -1,14 +1,17 @@
 """What an exception says, as text: those of foreign classes do not cross processes safely."""
 
+import sysconfig
 import traceback
+from functools import lru_cache
 from pathlib import Path
 
 LONGEST_REASON = 500
 LONGEST_TRACE = 20_000
+LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
 
 
 def described(error: BaseException) -> str:
-    """`KeyError: 'items' (air_temperature.py, line 12)`: the innermost place, on one line, cut where it is long."""
+    """`KeyError: 'items' (air_temperature.py, line 12)`: with its place, on one line, cut where it is long."""
     try:
         said = " ".join(str(error).split())
     except Exception:  # noqa: BLE001  (a foreign class's own text can fail too)
@@ -20,9 +23,22 @@ def described(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """` (air_temperature.py, line 12)`: where it was raised, if that is known."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return f" ({Path(frames[-1][0].f_code.co_filename).name}, line {frames[-1][1]})" if frames else ""
+    """` (air_temperature.py, line 12)`: where it was raised, if that is known: of the job's own code, which is to be
+    mended, rather than of a library that it has called."""
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if not places:
+        return ""
+    file, line = next((place for place in reversed(places) if is_own(place[0])), places[-1])
+    return f" ({Path(file).name}, line {line})"
+
+
+@lru_cache
+def is_own(file: str) -> bool:
+    """Whether code is the job's: of no library, not of Python, not of this program."""
+    path = Path(file)
+    is_installed = {"site-packages", "dist-packages"}.intersection(path.parts)
+    libraries = (Path(__file__).parents[1], *(Path(sysconfig.get_path(name)) for name in LIBRARIES))
+    return not (file.startswith("<") or is_installed or any(path.is_relative_to(one) for one in libraries))
 
 
 def trace_of(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from fetcher.export.columnar import JSON, kinds_in, write_parquet
 from fetcher.export.delimited import delimited_blocks, names_in
 from fetcher.job.load import LoadedJob
 from fetcher.ledger import SegmentState
+from fetcher.listing import listed_or_all
 from fetcher.model import MAIN, RowState
 from fetcher.status import view
 from fetcher.tabular.lines import UnreadableTable
@@ -35,7 +36,8 @@ class Wanted:
 @dataclass(slots=True)
 class Exported:
     """What was written: so many `records`; `mixed` are columns of a Parquet file that hold JSON text because their
-    values have no type in common. What was not: rows that `failed`, by state, and records that are not published yet.
+    values have no type in common. What was not: rows of the job that `failed`, by state, and records that are not
+    published yet.
     """
 
     records: int = 0
@@ -50,16 +52,18 @@ class Exported:
             yield line
 
 
-def export(job: LoadedJob, wanted: Wanted, file: IO[bytes]) -> Exported:
+def export(job: LoadedJob, wanted: Wanted, file: IO[bytes], now: float) -> Exported:
     """Write the records of one of the job's tables that are published and that no later revision has replaced, in the
-    order of its files. All that is read is of one moment, also while a run goes on.
+    order of its files. All that is read is of one moment, also while a run goes on; rows that failed are those that
+    the job lists `now` (epoch seconds).
 
     CSV and Parquet take a first pass for their columns: those of the job's own table, then what was added. Raises
     `Contradiction` where there are no records to be had, and OSError.
     """
     found = Exported()
     with view(job) as ledger:
-        found.failed = Counter(failure.state for failure in ledger.failures())
+        failed = {failure.key: failure.state for failure in ledger.failures()}
+        found.failed = Counter(failed[key] for key in listed_or_all(job, ledger, failed, now))
         held = (segment for segment in ledger.segments() if segment.table == wanted.table)
         found.unpublished = sum(one.records for one in held if one.state is not SegmentState.PUBLISHED)
     records = published(job.write.folder, latest=True, table=wanted.table)

@@ -23,7 +23,7 @@ from fetcher.fetch.invalidating import origin_of
 from fetcher.fetch.limits import Realm
 from fetcher.fetch.retries import Retries
 from fetcher.fetch.sources import Source
-from fetcher.job.sections import Fetch
+from fetcher.job.named import settings_of
 from fetcher.model import Request, Response
 from fetcher.redaction import redacted
 from fetcher.tally import Tally
@@ -87,11 +87,11 @@ class Client:
         now: Callable[[], float] = time.time,
         **section: Any,
     ) -> None:
-        limits = {"rate": rate if isinstance(rate, str) else list(rate), **section.pop("limits", {})}
-        kept = {"keep": keep, **section.pop("caching", {})}
-        expect = [*section.pop("expect", ()), *([{"status": list(accept), "action": "accept"}] if accept else ())]
-        limits = {name: value for name, value in limits.items() if value != []}
-        self._settings = Fetch(base_url=base_url, url="/", limits=limits, cache=kept, expect=expect, **section)
+        rates = as_list(rate)
+        told: dict[str, Any] = {"base_url": base_url, "url": "/", **section}
+        told["limits"] = with_key("rate", rates, section.get("limits", {})) if rates != [] else told.get("limits", {})
+        told["cache"] = with_key("keep", keep, told.pop("caching", {}))
+        self._settings = settings_of(told, as_list(accept))
         self._path = Path(cache) if cache is not None else None
         self._headers = dict(headers or {})
         self._policy = Policy(label=partial(redacted, secrets=frozenset(secrets)))
@@ -171,6 +171,16 @@ class Client:
             whole += ("&" if "?" in whole else "?") + urlencode(query, doseq=True)
         told = {name.lower(): (name, value) for name, value in {**self._headers, **(headers or {})}.items()}
         return Request(method, whole, tuple(told.values()), body)
+
+
+def with_key(key: str, value: object, section: object) -> object:
+    """The section with one key more, unless it has that; what is no section is left for whoever checks it."""
+    return {key: value, **section} if isinstance(section, Mapping) else section
+
+
+def as_list(value: object) -> object:
+    """Several values as a list; one stays what it is, whatever that is."""
+    return [*value] if isinstance(value, Iterable) and not isinstance(value, str) else value
 
 
 async def nothing_to_note() -> None:

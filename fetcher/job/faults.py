@@ -49,15 +49,16 @@ class Origins:
 
 
 def model_faults(
-    error: ValidationError, tree: Mapping[str, object], secret_paths: set[KeyPath]
+    error: ValidationError, tree: Mapping[str, object], secret_paths: set[KeyPath], under: KeyPath = ()
 ) -> list[tuple[KeyPath, str]]:
-    """(key path, message) of each thing that pydantic found wrong in `tree`; no message shows a secret."""
+    """(key path, message) of each thing that pydantic found wrong in `tree`, or in the section `under` that path of it;
+    no message shows a secret."""
     faults = []
     for details in error.errors(include_url=False):
-        path = details["loc"]
+        path = whole = (*under, *details["loc"])
         if details["type"] != "missing":
-            path = _known_part(path, tree)
-        is_about_value = details["type"] not in _ABOUT_THE_KEY and path == details["loc"]
+            path = _known_part(whole, tree)
+        is_about_value = details["type"] not in _ABOUT_THE_KEY and path == whole
         is_secret = is_about_value and (path in secret_paths or within_fetch(path)[:3] in SECRET_BODIES)
         faults.append((path, NOT_SHOWN if is_secret else _message(details, path)))
     return faults

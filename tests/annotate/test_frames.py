@@ -162,8 +162,8 @@ def test_only_the_guilty_fail(tmp_path_factory, are_guilty):
         ("{'a': [1]}", "score gave a value of type dict, expected a Series"),
         ("'x'", "score gave a value of type str, expected a Series"),
         ("None", "score gave a value of type NoneType, expected a Series"),
-        ("[1, 2]", "score gave 2 values for a frame of 1 records, expected a Series"),
-        ("frame[frame['text'] == '']", "score gave 0 values for a frame of 1 records"),
+        ("[1, 2]", "score gave 2 values for a frame of 1 record, expected a Series"),
+        ("frame[frame['text'] == '']", "score gave 0 values for a frame of 1 record"),
         ("frame.set_index('text').assign(a=1)['a']", "score gave a Series with another index than that of its frame"),
         ("pd.DataFrame([[1]])", "score gave a DataFrame with the column 0, expected names that are texts"),
         ("pd.DataFrame([[1, 2]], columns=['a', 'a'])", "score gave a DataFrame with the column 'a', expected names"),
@@ -175,6 +175,40 @@ def test_what_cannot_be_a_value_is_told(by, expression, said):
     (found,) = values_for(by(expression), texts("x"))
     assert isinstance(found, Quarantined)
     assert str(found).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("expression", "came"),
+    [
+        ("[frame['text'].str.len().mean()]", "1 value for a frame of 5 records, and 1 and 1 for its halves"),
+        ("frame['text'].str.len().agg(['sum'])", "1 value for a frame of 5 records, and 1 and 1 for its halves"),
+        ("frame[['text']].head(1)", "1 value for a frame of 5 records, and 1 and 1 for its halves"),
+        ("frame['text'].drop_duplicates()", "3 values for a frame of 5 records, and 1 and 3 for its halves"),
+        ("frame['text'].tolist() * len(frame)", "25 values for a frame of 5 records, and 4 and 9 for its halves"),
+    ],
+)
+def test_a_function_that_gives_no_value_for_each_record_is_the_jobs_fault(by, expression, came):
+    """It would look as if it did, once each record is alone."""
+    function = by(expression)
+    with pytest.raises(JobError) as caught:
+        values_for(function, texts("a", "a", "bb", "ccc", "a"))
+    expected = "expected a Series, a DataFrame, an array or a list, with a value for each record"
+    assert str(caught.value).startswith(f"{function.file} score gave {came}; {expected}")
+
+
+def test_a_function_that_leaves_records_out_costs_these_alone(by):
+    """It gives for a frame as many values as for its halves."""
+    found = told(values_for(by("frame[frame['text'] != '']['text'].str.len()"), texts("a", "", "ccc", "", "")))
+    assert [found[0], found[2]] == [1, 3]
+    assert all("gave 0 values for a frame of 1 record" in found[place] for place in (1, 3, 4))
+
+
+def test_an_exception_inside_of_pandas_is_told_by_the_line_of_the_function(by):
+    """The traceback has the rest."""
+    (found,) = values_for(by("frame['no such column'].str.len()"), texts("a"))
+    assert isinstance(found, Quarantined)
+    assert str(found) == "score raised KeyError: 'no such column' (labels0.py, line 5)"
+    assert "pandas" in found.trace
 
 
 def test_an_exception_has_its_traceback(by):

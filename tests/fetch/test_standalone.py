@@ -28,8 +28,9 @@ async def test_the_example_of_the_docs_runs(tmp_path, monkeypatch, capsys):
     first, failed, counts, *again = capsys.readouterr().out.splitlines()
     assert first == f"{7 * 24} items"
     assert failed.startswith("no answer: HTTP 403")
-    assert counts.startswith("8 requests")
+    assert counts == "requests: 8 - answers from the cache: 0"
     assert again[0] == first
+    assert again[-1] == "requests: 1 - answers from the cache: 7"
     assert b"Bearer secret" not in (tmp_path / "answers.sqlite").read_bytes()
 
 
@@ -51,6 +52,59 @@ async def test_a_rate_holds_for_all_calls_and_hits_are_free(tmp_path):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.get("/b"), 0.05)
         assert len(origin.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"concurrency": 8}, "Client(concurrency=...): unknown argument; say limits={'concurrency': ...}"),
+        ({"attempts": 8}, "Client(attempts=...): unknown argument; say retries={'attempts': ...}"),
+        ({"max_size": "2 GB"}, "Client(max_size=...): unknown argument; say caching={'max_size': ...}"),
+        ({"timeot": "5 s"}, "Client(timeot=...): unknown argument; did you mean 'timeout'?"),
+        ({"keeps": "http"}, "Client(keeps=...): unknown argument; did you mean 'keep'?"),
+        ({"retries": {"attempt": 3}}, "Client(retries.attempt): unknown key; did you mean 'attempts'?"),
+        ({"retries": 3}, "Client(retries): expected a table, got 3"),
+        ({"caching": {"max_sise": 3}}, "Client(caching.max_sise): unknown key; did you mean 'max_size'?"),
+        ({"limits": 3}, "Client(limits): expected a table, got 3"),
+        ({"accept": 404}, "Client(accept): expected a list, got 404"),
+        ({"accept": ["x"]}, "Client(accept[0]): expected a whole number from 100 to 599, got 'x'"),
+        ({"expect": 3}, "Client(expect): expected a list, got 3"),
+    ],
+)
+def test_a_wrong_setting_is_told_as_in_a_job_file(named, said):
+    """Which argument, what was expected, what came, what to say instead."""
+    with pytest.raises(ValueError, match="Client") as caught:
+        Client("http://127.0.0.1:8765", **named)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("named", "begins"),
+    [
+        ({"rate": "fast"}, "Client(rate): "),
+        ({"rate": 5}, "Client(rate): "),
+        ({"keep": "always"}, "Client(keep): "),
+        ({"timeout": "soon"}, "Client(timeout): "),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_came(named, begins):
+    """In the words of a job file, none of pydantic's."""
+    with pytest.raises(ValueError, match="Client") as caught:
+        Client("http://127.0.0.1:8765", **named)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(begins)
+    assert "pydantic" not in line
+    assert str(next(iter(named.values()))) in line
+
+
+def test_all_wrong_settings_are_told_at_once_and_no_secret():
+    """A line each."""
+    auth = {"kind": "bearer", "token": ["s3cr3t"]}
+    with pytest.raises(ValueError, match="Client") as caught:
+        Client("http://127.0.0.1:8765", concurrency=8, auth=auth, timeout="soon")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert "s3cr3t" not in str(caught.value)
 
 
 async def test_without_a_cache_everything_is_asked(tmp_path):

@@ -18,7 +18,7 @@ from fetcher.export.tables import Wanted, export
 from fetcher.job.load import load_job
 from fetcher.launch import run
 from fetcher.model import RowState
-from tests.settled_jobs import STATIONS, beside, done, failed, job_in, settle
+from tests.settled_jobs import NOW, STATIONS, beside, done, failed, job_in, settle
 from tests.stories.conftest import ROOT, command
 
 JOB = """\
@@ -71,7 +71,7 @@ def test_a_table_comes_back_with_its_cells_and_the_labels(tmp_path_factory, colu
     loaded = load_job(folder / "job.toml", {}, ['read.table.delimiter=","'])
     assert run(loaded).exit_code == 0
     out = io.BytesIO()
-    export(loaded, Wanted("csv"), out)
+    export(loaded, Wanted("csv"), out, NOW)
     header, *found = rows_of(out.getvalue().decode())
     assert header == [*columns, *(["topics"] if rows else [])]
     assert sorted(found) == sorted([*cells, "[]"] for cells in rows)

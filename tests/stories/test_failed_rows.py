@@ -48,8 +48,8 @@ def test_failures_are_listed_with_their_reasons(fetcher, tmp_path, job):
     lines = [line.split("\t") for line in fetcher("failures", "list", job).out.splitlines()]
     assert [line[:3] for line in lines] == [
         [GAVE_UP, "gave up", "2 attempts"],
-        [REFUSED, "refused", "1 attempts"],
-        [BROKEN, "quarantined", "1 attempts"],
+        [REFUSED, "refused", "1 attempt"],
+        [BROKEN, "quarantined", "1 attempt"],
     ]
     assert "HTTP 500" in lines[0][3]
     assert "no such day" in lines[1][3]
@@ -82,7 +82,7 @@ def test_retry_asks_again_at_the_next_run(fetcher, output, tmp_path, feed, job):
     """For the rows named, or all; the list is empty once they have come."""
     feed.answer = published
     told = fetcher("failures", "retry", job, REFUSED)
-    assert (told.code, told.out) == (0, "1 rows are asked for at the next run\n")
+    assert (told.code, told.out) == (0, "1 row is asked for at the next run\n")
     assert fetcher("run", job).code == 3
     assert sorted(feed.taken()) == [GAVE_UP, REFUSED]
 

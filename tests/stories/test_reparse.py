@@ -304,12 +304,23 @@ def test_a_row_of_pages_that_fails_loses_all_of_them(fetcher, tmp_path):
 
 
 def test_rows_whose_answers_are_gone_stay_as_they_were_and_are_told(fetcher, feed, job):
-    """All others are replaced; the job stays refused until somebody says what to do about the rest."""
+    """Exit 75, with both ways on; the job stays refused until somebody has taken one."""
     assert fetcher("cache", "clear", job).code == 0
     change(job)
     ran = fetcher("run", job, "--reparse")
-    assert f"{DAYS} rows have no kept answer, and stay as before" in ran.err
+    assert ran.code == 75
+    told = f"{DAYS} rows have no kept answer, and stay as before, by the old rules; "
+    ways = "run --as-is --refresh asks for every row again, run --as-is leaves these as they are"
+    assert told + ways in ran.err
     assert latest(job) == in_order(expected(DAYS))
-    assert fetcher("run", job).code == 78
+    refused = fetcher("run", job)
+    assert refused.code == 78
+    assert "with --refresh it asks for all anew" in refused.err
     assert feed.taken() == []
+    is_sound(fetcher, job)
+
+    assert fetcher("run", job, "--as-is", "--refresh").code == 0
+    assert sorted(feed.taken()) == days(DAYS)
+    assert latest(job) == evens(expected(DAYS))
+    assert fetcher("run", job).code == 0
     is_sound(fetcher, job)

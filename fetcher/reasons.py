@@ -1,0 +1,75 @@
+"""Why rows are not done, counted in groups. Pure.
+
+A reason may quote the record, the answer or a server, so no two need be equal. Of one kind are those that differ in
+numbers, in names of files, in what stands in quotes, in the line that was read and what it holds; and what was raised
+at one place of the job's code by one class, whatever the exception says.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fetcher.model import RowState
+
+REASONS_KEPT = 1000
+OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
+
+PLACE = re.compile(r" \([^()]+, line \d+\)")
+RAISED = re.compile(r"\b[A-Za-z_]\w*: ")
+LINE_READ = re.compile(r"[^:]+:\d+ ")
+VARIES = re.compile(
+    r"""(?<!HTTP\ )\b\w*\d\w*(?:[,.:-]\w*\d\w*)*  # numbers, dates, identifiers; not the status of an answer
+    | (?<!\w)'[^']*' | "[^"]*"
+    | (?<!\S)\S*/\S+ | (?<!\S)\S+\.\w+(?=:\ )  # addresses, paths, names of files""",
+    re.VERBOSE,
+)
+
+
+def kind_of(reason: str) -> str:
+    """What a reason has in common with others of its kind. For telling them apart, not for a person."""
+    if places := PLACE.findall(reason):
+        said = reason[: reason.rindex(places[-1])]
+        raised = RAISED.search(said)
+        return f"{_masked(said[: raised.start()])}{raised[0]}{places[-1]}" if raised else _masked(said) + places[-1]
+    if line := LINE_READ.match(reason):
+        reason = line[0] + reason[line.end() :].partition(": ")[0]
+    return _masked(reason)
+
+
+def _masked(text: str) -> str:
+    return VARIES.sub("...", text)
+
+
+@dataclass(slots=True)
+class Group:
+    """How many rows are in `state` for reasons of one kind; `first` is the first of these, and whether it is the only
+    one."""
+
+    state: RowState
+    first: str
+    rows: int = 0
+    is_one: bool = True
+
+    def __str__(self) -> str:
+        """`quarantined: not JSON`, or, where others are like it, `quarantined, such as: record 3: ...`"""
+        return f"{self.state}{'' if self.is_one else ', such as'}: {self.first}"
+
+
+class Reasons:
+    """Groups of reasons with the states that they are for: so many are kept, however many rows there are."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[RowState, str], Group] = {}
+
+    def add(self, state: RowState, reason: str) -> None:
+        """Count one more row."""
+        key = (state, kind_of(reason))
+        if key not in self._groups and len(self._groups) >= REASONS_KEPT:
+            key, reason = (state, OTHER_REASONS), OTHER_REASONS
+        group = self._groups.setdefault(key, Group(state, reason))
+        group.rows += 1
+        group.is_one = group.is_one and group.first == reason
+
+    def __iter__(self) -> Iterator[Group]:
+        """The groups, those with the most rows first."""
+        return iter(sorted(self._groups.values(), key=lambda group: -group.rows))
