@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from itertools import islice
 
-from fetcher.chunks import Chunk
+from fetcher.chunks import Chunk, Labeller
 from fetcher.errands import Errand, errand_of, without_network
+from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
-from fetcher.listing import CHUNK_ROWS
+from fetcher.listing import CHUNK_ROWS, unkeyed_of
 from fetcher.model import FAILED, Row, Standing
 from fetcher.read.aside import aside
 from fetcher.read.tables import Reading, Unkeyed
@@ -72,6 +73,19 @@ async def errands_of(
                 yield kept
             else:
                 count_left(errand, around.tally, has_moved=False)
+
+
+def chunks_to_label(
+    job: LoadedJob, options: RunOptions, run: tuple[Surroundings, Iterator[Row], Reading], labeller: Labeller
+) -> AsyncIterator[Chunk | Unkeyed]:
+    """The rows that this run labels, in order: without keys where they are all the lines of a table, and none has to
+    be looked up."""
+    around, rows, reading = run
+    is_whole = around.witness is None and is_new(options, around)
+    if is_whole and labeller.is_quick and (found := unkeyed_of(job, around.ledger, reading)):
+        return unkeyed_chunks(found, around.tally, reading)
+    chunks = chunks_of(rows, around.tally, reading, lambda: labeller.rows)
+    return asked_chunks(chunks, options, job.fetch, around)
 
 
 def is_new(options: RunOptions, around: Surroundings) -> bool:

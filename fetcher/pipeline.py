@@ -33,10 +33,10 @@ from fetcher.errands import (
 from fetcher.errors import CredentialRefused, FetcherError, NotBegun, NotKept, Parked, Quarantined, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
-from fetcher.incoming import asked_chunks, chunks_of, count_left, errands_of, is_new, unkeyed_chunks
+from fetcher.incoming import chunks_of, chunks_to_label, count_left, errands_of
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
-from fetcher.listing import CHUNK_ROWS, rows_of, unkeyed_of
+from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import DoneRows, Outcome, Response, Row, RowState
 from fetcher.paging import NONE, check_is_new, going_on, is_in_pages
 from fetcher.parse.records import Answer, Parsed, parse_item
@@ -229,10 +229,7 @@ async def opened(
     around, rows, reading, sink = run
     if is_in_chunks(job):
         labeller = await stack.enter_async_context(Labeller(job, around))
-        if labeller.is_quick and is_new(options, around) and (unkeyed := unkeyed_of(job, around.ledger, reading)):
-            return label_all(unkeyed_chunks(unkeyed, around.tally, reading), labeller, sink, around), at_once
-        chunks = chunks_of(rows, around.tally, reading, lambda: labeller.rows)
-        return label_all(asked_chunks(chunks, options, job.fetch, around), labeller, sink, around), at_once
+        return label_all(chunks_to_label(job, options, run[:3], labeller), labeller, sink, around), at_once
     stations = await open_stations(job, around, sink.put_now, stack)
     asks_since = around.now() if options.refresh else stations.asks_since
     stations = replace(stations, is_offline=options.offline, asks_since=asks_since)

@@ -1,4 +1,4 @@
-"""Work in this process while the first worker is still to come: by then a small table is done, and a big one begun."""
+"""Work in this process while no worker has come, by when a small table is done, and while all of them have enough."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,6 @@ from typing import Generic
 from fetcher.engines.engine import Engine
 from fetcher.engines.worker import Item, Result
 
-
 ENOUGH = 2
 """One that a worker is at, and the next."""
 
@@ -17,8 +16,8 @@ class Meanwhile(Generic[Item, Result]):
     """`async with Meanwhile(engine, function, nothing)`; then `await run(item)` from any number of tasks.
 
     An item is done by `function` in a thread, one at a time, until a worker of `engine` has done `nothing`, an item
-    that is no work. It is sent for when the second item comes. For what harms nobody and takes no longer than the loop
-    can bear.
+    that is no work; it is sent for when the second item comes. So is one now and then while each worker has two. For
+    what harms nobody and takes no longer than the loop can bear.
     """
 
     def __init__(self, engine: Engine[Item, Result], function: Callable[[Item], Result], nothing: Item) -> None:
