@@ -6,6 +6,7 @@ the exit that it would have; only the modules are there already. Stories of what
 (its memory, its group, streams that are closed) start theirs with `subprocess`.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -147,12 +148,27 @@ def serving_programs() -> Iterator[Programs]:
 
 def main() -> None:
     """Fork whatever is asked for; in each process that was forked, run what it shall be."""
+    ended: list[int] = []
+    atexit.register(leave, ended)  # before what the modules register, so that it comes after it
     for module in IMPORTED:
         importlib.import_module(module)
     gc.freeze()  # pages that nobody writes to are shared
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         module, sys.argv[1:] = fork_all(asked)
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            ended.append(end.code)
+        raise
+
+
+def leave(ended: list[int]) -> None:
+    """Do not take every module apart at the end: it takes three times as long as to fork."""
+    if ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended[0] & 0xFF)
 
 
 def fork_all(asked: socket.socket) -> tuple[str, list[str]]:
