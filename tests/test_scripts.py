@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.write.chaos import parse as chaos_options
+from tests.write.test_power_loss import CRASH_HISTORIES, ERROR_HISTORIES, OTHERS, SHARDS, seeds
+
 ROOT = Path(__file__).parents[1]
 TOOLS = [
     "sh",
@@ -210,26 +213,41 @@ def test_the_demo_succeeds_only_where_it_fails_as_planned(
 
 
 @pytest.mark.parametrize(
-    ("check", "test", "closing", "expected"),
+    ("check", "chaos", "test", "closing", "expected"),
     [
-        (0, 0, "==== 3 passed, 1 skipped in 0.10s ====", 0),
-        (1, 0, "==== 3 passed in 0.10s ====", 1),
-        (0, 1, "==== 1 failed, 3 passed in 0.10s ====", 1),
-        (0, 5, "==== no tests ran in 0.10s ====", 1),
-        (0, 0, "==== 3 skipped in 0.10s ====", 1),
+        (0, 0, 0, "==== 3 passed, 1 skipped in 0.10s ====", 0),
+        (1, 0, 0, "==== 3 passed in 0.10s ====", 1),
+        (0, 1, 0, "==== 3 passed in 0.10s ====", 1),
+        (0, 0, 1, "==== 1 failed, 3 passed in 0.10s ====", 1),
+        (0, 0, 5, "==== no tests ran in 0.10s ====", 1),
+        (0, 0, 0, "==== 3 skipped in 0.10s ====", 1),
     ],
 )
-def test_ci_passes_only_where_checks_and_at_least_one_test_passed(
-    checkout: Checkout, check: int, test: int, closing: str, expected: int
+def test_ci_passes_only_where_checks_histories_and_at_least_one_test_passed(
+    checkout: Checkout, check: int, chaos: int, test: int, closing: str, expected: int
 ) -> None:
     """And its last line is the test runner's closing line."""
     checkout.put(checkout.root / "scripts" / "check", f"#!/bin/sh\nexit {check}\n")
+    checkout.put(checkout.root / "scripts" / "chaos", f"#!/bin/sh\nexit {chaos}\n")
     checkout.put(
         checkout.root / "scripts" / "test", f"#!/bin/sh\necho '{closing}'\necho a late warning >&2\nexit {test}\n"
     )
     shell = checkout.run(".ci/run")
     assert shell.returncode == expected, shell.stderr
     assert shell.stdout.splitlines()[-1] == closing
+
+
+def test_ci_loses_power_in_ten_thousand_histories(checkout: Checkout) -> None:
+    """Those of the tests and those of scripts/chaos, and none of them twice."""
+    for name in ("check", "chaos", "test"):
+        checkout.put(checkout.root / "scripts" / name, '#!/bin/sh\necho "${0##*/} $*" >>"$CALLS"\n')
+    checkout.run(".ci/run")
+    assert [call.split()[0] for call in checkout.calls] == ["check", "chaos", "test"]
+    options = chaos_options(checkout.calls[1].split()[1:])
+    told = {*range(options.first, options.first + options.histories), *OTHERS}
+    for shard in range(SHARDS):
+        told |= {*seeds(shard, CRASH_HISTORIES, faulty=False), *seeds(shard, ERROR_HISTORIES, faulty=True)}
+    assert len(told) == 10_000
 
 
 def test_bench_lists_what_there_is_and_refuses_what_there_is_not(checkout: Checkout) -> None:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fetcher.testing.air_temperature import load_plan
+from tests.stories.programs import Program, Programs
 
 ROOT = Path(__file__).parents[2]
 AIR_TEMPERATURE = ROOT / "configs" / "air_temperature.toml"
@@ -82,72 +83,77 @@ def quiet_environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def serving() -> Iterator[Callable[..., Api]]:
+def serving(programs: Programs) -> Iterator[Callable[..., Api]]:
     with ExitStack() as stack:
 
         def start(*arguments: str) -> Api:
-            told = [sys.executable, "-m", "fetcher.testing.server", "--port", "0", "--with-parent", *arguments]
-            pipe = subprocess.PIPE
-            process = stack.enter_context(subprocess.Popen(told, stdin=pipe, stdout=pipe, text=True, cwd=ROOT))
-            stack.callback(process.terminate)
-            assert process.stdout
-            return Api(process.stdout.readline().strip())
+            told = ["--port", "0", "--with-parent", *arguments]
+            (its_end, our_end), (url, its_url) = os.pipe(), os.pipe()
+            stack.callback(os.close, our_end)
+            stack.enter_context(
+                programs.start("fetcher.testing.server", told, os.environ, stdin=its_end, stdout=its_url)
+            )
+            os.close(its_end)
+            os.close(its_url)
+            with os.fdopen(url) as line:
+                return Api(line.readline().strip())
 
         yield start
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Api]]:
+def serve(programs: Programs) -> Iterator[Callable[..., Api]]:
     """`serve("--limit", "none")` starts the built-in API; it ends with the test."""
-    yield from serving()
+    yield from serving(programs)
 
 
 @pytest.fixture(scope="module")
-def serve_module() -> Iterator[Callable[..., Api]]:
+def serve_module(programs: Programs) -> Iterator[Callable[..., Api]]:
     """The same, for all tests of a file together."""
-    yield from serving()
+    yield from serving(programs)
 
 
 @pytest.fixture
-def fetcher(tmp_path: Path):
-    """`fetcher("run", job)` runs the command line to its end; `measured=True` tells its peak of memory too."""
+def fetcher(programs: Programs, tmp_path: Path):
+    """`fetcher("run", job)` runs the command line to its end.
 
-    def run(*arguments: object, measured: bool = False) -> Ran:
-        told = command(*arguments)
-        peak = tmp_path / "peak"
-        if measured:
-            told = [sys.executable, "-S", "-c", MEASURE, str(peak), *told]
-        ran = subprocess.run(
-            told,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=quiet_environment(),
-            timeout=DEADLINE_S,
-            check=False,
-        )
-        return Ran(ran.returncode, ran.stdout, ran.stderr, int(peak.read_text()) * 1024 if measured else 0)
+    `anew=True` starts an interpreter for it, which takes longer, and tells its peak of memory.
+    """
+
+    def run(*arguments: object, anew: bool = False) -> Ran:
+        if anew:
+            return run_anew(arguments, tmp_path / "peak")
+        with programs.start("fetcher", arguments, quiet_environment()) as program:
+            out, err = program.communicate(DEADLINE_S)
+            return Ran(program.wait(), out, err)
 
     return run
 
 
+def run_anew(arguments: Iterable[object], peak: Path) -> Ran:
+    """Run it in an interpreter of its own."""
+    told = [sys.executable, "-S", "-c", MEASURE, str(peak), *command(*arguments)]
+    ran = subprocess.run(
+        told,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=quiet_environment(),
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    return Ran(ran.returncode, ran.stdout, ran.stderr, int(peak.read_text()) * 1024)
+
+
 @pytest.fixture
-def start() -> Iterator[object]:
+def start(programs: Programs) -> Iterator[Callable[..., Program]]:
     """`start("run", job)` gives the running process; what is left of it is killed with the test."""
-    running: list[subprocess.Popen] = []
+    with ExitStack() as running:
 
-    def begin(*arguments: object) -> subprocess.Popen:
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            command(*arguments), stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=quiet_environment()
-        )
-        running.append(process)
-        return process
+        def begin(*arguments: object) -> Program:
+            return running.enter_context(programs.start("fetcher", arguments, quiet_environment()))
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
+        yield begin
 
 
 @pytest.fixture

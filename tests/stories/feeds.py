@@ -18,6 +18,7 @@ from aiohttp import web
 from fetcher.compose.pages import place_of
 from fetcher.ledger import LedgerView
 from fetcher.model import RowState
+from tests.stories.programs import Program
 
 FIRST = date(2019, 1, 1)
 DEADLINE_S = 30
@@ -146,7 +147,7 @@ def pending_signals(pid: int) -> int:
     return sum(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
-def until(condition: Callable[[], object], process: subprocess.Popen | None = None) -> None:
+def until(condition: Callable[[], object], process: subprocess.Popen | Program | None = None) -> None:
     """Poll until the condition holds; a run that ends first, or a deadline, fails the test."""
     deadline = time.monotonic() + DEADLINE_S
     while not condition():

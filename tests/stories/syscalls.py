@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,16 +87,22 @@ def suffer(job: Path, harm: Harm) -> int:
     return subprocess.run([*traced, *program(job)], check=False, capture_output=True, timeout=DEADLINE_S).returncode
 
 
-def fault_after(job: Path, harm: Harm) -> str:
+def resume(job: Path) -> tuple[int, str]:
+    """The exit code of a run that nothing harms, and what it says of errors."""
+    ran = subprocess.run(program(job), check=False, capture_output=True, text=True, timeout=DEADLINE_S)
+    return ran.returncode, ran.stderr
+
+
+def fault_after(job: Path, harm: Harm, resume: Callable[[Path], tuple[int, str]] = resume) -> str:
     """What is wrong after a harmed run and the one that resumes it; empty where nothing is."""
     shutil.rmtree(job.parent / "out", ignore_errors=True)
     suffer(job, harm)
     seen = published(job)
     if any(not content.endswith(b"\n") for content in seen.values()):
         return "a published file ends in half a line"
-    resumed = subprocess.run(program(job), check=False, capture_output=True, text=True, timeout=DEADLINE_S)
-    if resumed.returncode != 0:
-        return f"the resumed run exits {resumed.returncode}: {resumed.stderr[-300:]}"
+    code, said = resume(job)
+    if code != 0:
+        return f"the resumed run exits {code}: {said[-300:]}"
     after = published(job)
     if any(after.get(name) != content for name, content in seen.items()):
         return "a published file changed"

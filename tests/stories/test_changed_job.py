@@ -62,7 +62,7 @@ def test_a_reparse_that_is_killed_is_repeated(fetcher, start, output, tmp_path, 
     """Until one has come to its end the job stays refused; rows that were re-parsed before are not written again."""
     process = start("run", job, "--reparse", *HALVED, "--set", "write.rotate.records=1")
     while len(list((tmp_path / "out" / ".fetcher").glob("*.open"))) < 3:
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.communicate()[1]
     process.kill()
     process.wait()
 

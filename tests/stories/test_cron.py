@@ -298,7 +298,7 @@ def test_k10_a_start_with_jitter_waits_without_the_lock_and_without_a_request(fe
     with serving() as feed:
         job = make_job(tmp_path, feed.url, 2)
         waiting = start("run", job, "--jitter", "300 days")
-        assert "feed: begins in" in waiting.stderr.readline()
+        until(lambda: "feed: begins in" in waiting.said()[1], waiting)
         assert feed.asked == []
         assert fetcher("run", job, "--jitter", "1 ms").code == 0
         assert waiting.poll() is None

@@ -56,7 +56,7 @@ def test_the_failed_day_is_tried_as_often_as_the_job_says(serve, fetcher, hundre
 def test_step_5_is_exact_within_150_megabytes(serve, fetcher, hundred_days, output, tmp_path):
     """407,828 records; the peak is that of the main process or of its largest worker."""
     api = serve("--limit", "none", "--step", "5")
-    ran = fetcher(*hundred_days(api, tmp_path / "out"), measured=True)
+    ran = fetcher(*hundred_days(api, tmp_path / "out"), anew=True)
     assert ran.code == 3, ran.err
     print(f"peak {ran.peak_bytes / 1e6:.0f} MB")
     assert ran.peak_bytes <= 150e6

@@ -235,7 +235,7 @@ def test_ten_times_the_records_take_the_same_memory(fetcher, tmp_path, name, few
         job = job_in(folder, "write.rotate.records=1000000")
         part = records // 10
         settle(job, *(done(day, part, "The parcel came late. " * 10) for day in range(1, 11)))
-        ran = fetcher("export", job.file, folder / name, measured=True)
+        ran = fetcher("export", job.file, folder / name, anew=True)
         assert f"{records:,} records" in ran.err
         return ran.peak_bytes
 

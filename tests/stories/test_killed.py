@@ -61,7 +61,7 @@ def until(condition, process) -> None:
     """Poll until the condition holds; a run that ends first, or a deadline, fails the test."""
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -95,7 +95,7 @@ def live(process, output, life_s) -> None:
             process.wait(min(left_s, 0.02))
         except subprocess.TimeoutExpired:
             continue
-        raise AssertionError(f"it ended before it could be killed: {process.stderr.read()}")
+        raise AssertionError(f"it ended before it could be killed: {process.communicate()[1]}")
 
 
 def test_twenty_kills_lose_nothing_and_double_nothing(serve, start, fetcher, hundred_days, output, tmp_path):

@@ -152,7 +152,7 @@ def test_a_killed_second_look_doubles_nothing(fetcher, start, tmp_path, feed):
         feed.taken()
         process = start("run", job, "--set", "fetch.limits.concurrency=1")
         while len(feed.asked) < looks:
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, process.communicate()[1]
         process.kill()
         process.wait()
         assert fetcher("run", job).code == 0

@@ -26,7 +26,7 @@ def peak_bytes(fetcher, output, api, folder, rows) -> int:
     """The peak of a job over that many rows, all of which came."""
     job = folder / f"job-{rows}.toml"
     job.write_text(JOB.format(first=FIRST, last=FIRST + timedelta(rows - 1), url=api.url, rows=rows))
-    ran = fetcher("run", job, measured=True)
+    ran = fetcher("run", job, anew=True)
     assert ran.code == 0, ran.err
     assert len(output(folder / f"out-{rows}").records()) == rows
     return ran.peak_bytes

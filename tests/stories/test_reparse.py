@@ -1,8 +1,6 @@
 """`run --reparse`: what other rules make of kept answers comes in as one step, or not at all."""
 
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +8,8 @@ import pytest
 
 from fetcher import read_records
 from fetcher.model import RowState
-from tests.stories.conftest import ROOT, quiet_environment
+from tests.stories.conftest import quiet_environment
+from tests.stories.dying_reparse import DEAD
 from tests.stories.feeds import (
     days,
     expected,
@@ -47,42 +46,6 @@ def parse(body, row):
     if bad.exists() and bad.read_text() == str(items[0]["number"]):
         raise ValueError("no such thing")
     yield from (item for item in items if item["number"] % 2 == 0)
-"""
-KILLED = """\
-import os
-import sys
-import fetcher.generation as generation
-from fetcher.launch import load_job, run
-from fetcher.selection import RunOptions
-from fetcher.write.disk import RealDisk
-from fetcher.ledger import Ledger
-
-name, turn, moment, job = sys.argv[1:]
-owner = next(owner for owner in (generation, RealDisk, Ledger) if name in vars(owner))
-step, left = getattr(owner, name), [int(turn)]
-
-def dying(*arguments, **named):
-    left[0] -= 1
-    if not left[0] and moment == "before":
-        os._exit(9)
-    done = step(*arguments, **named)
-    if not left[0]:
-        os._exit(9)
-    return done
-
-take_over = generation.take_over
-
-async def taking_over(*arguments):
-    setattr(owner, name, dying)
-    await take_over(*arguments)
-
-if name == "begin":
-    generation.begin = dying
-else:
-    import fetcher.launch
-    fetcher.launch.take_over = taking_over
-run(load_job(job), RunOptions(reparse=True))
-os._exit(8)  # it was to die
 """
 STEPS = [
     ("begin", 1, "after"),
@@ -192,13 +155,13 @@ def test_readers_see_the_old_records_until_all_new_ones_are_there(fetcher, start
 
 @pytest.mark.parametrize("ending", ["the same rules", "the rules before"])
 @pytest.mark.parametrize(("step", "turn", "moment"), STEPS)
-def test_a_kill_at_any_step_leaves_the_old_or_the_new(fetcher, feed, job, step, turn, moment, ending):
+def test_a_kill_at_any_step_leaves_the_old_or_the_new(programs, fetcher, feed, job, step, turn, moment, ending):
     """Never a mixture; and whoever runs next, by which rules ever, gets what these make of the answers."""
     old = files(job)
     change(job)
-    told = [sys.executable, "-c", KILLED, step, str(turn), moment, str(job)]
-    ran = subprocess.run(told, cwd=ROOT, env=quiet_environment(), capture_output=True, text=True, check=False)
-    assert ran.returncode == 9, ran.stderr
+    told = [step, turn, moment, job]
+    with programs.start("tests.stories.dying_reparse", told, quiet_environment()) as process:
+        assert process.wait() == DEAD, process.said()
 
     assert latest(job) == (evens(expected(DAYS)) if step in SWITCHED else expected(DAYS))
     assert files(job).items() >= old.items()

@@ -150,7 +150,7 @@ def test_k09_ten_times_the_lines_take_the_same_memory(fetcher, tmp_path, job, fe
 
     def peak(rows):
         told = job(*(f"{number},station {number}" for number in range(rows)))
-        ran = fetcher("plan", told, measured=True)
+        ran = fetcher("plan", told, anew=True)
         assert f"{rows:,} of {rows:,} rows would be asked for" in ran.out, ran.err
         return ran.peak_bytes
 

@@ -123,7 +123,7 @@ def test_a_system_whose_processes_share_no_locks_does_the_work_too(fetcher, outp
         "c.BaseContext.RLock = none\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    ran = fetcher("run", with_function(make_job(tmp_path, feed.url), PLAIN_PARSER))
+    ran = fetcher("run", with_function(make_job(tmp_path, feed.url), PLAIN_PARSER), anew=True)
     assert ran.code == 0, ran.err
     assert "answers are parsed in a thread" in ran.err
     assert in_order(output(tmp_path / "out").records()) == expected(10)
