@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from fetcher.errors import Contradiction
-from fetcher.ledger import LedgerView, Segment, SegmentState
-from fetcher.model import MAIN
+from fetcher.ledger import LedgerView
+from fetcher.model import MAIN, Segment, SegmentState
 from fetcher.write.packing import DAMAGES, PACKINGS
 from fetcher.write.segments import MENDING, Layout
 

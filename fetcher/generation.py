@@ -13,7 +13,8 @@ from math import inf, nextafter
 from pathlib import Path
 
 from fetcher.errors import Contradiction, DiskFailed
-from fetcher.ledger import Ledger, LedgerView, Segment, SegmentState
+from fetcher.ledger import Ledger, LedgerView
+from fetcher.model import Segment, SegmentState
 from fetcher.write.segments import Layout, name_finally, recover
 from fetcher.write.whole import replace_summaries
 
@@ -88,7 +89,7 @@ def begin(layout: Layout, ledger: Ledger, mark: str) -> None:
     drop(layout)
     path = place_of(layout)
     draft = path.with_name(f"new-{path.name}")
-    with Ledger(draft) as copy:
+    with Ledger(draft, ledger.page_bytes) as copy:
         copy.become(ledger)
         copy.remember(MARK, mark)
     try:

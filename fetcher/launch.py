@@ -15,13 +15,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from fetcher.chunks import is_in_chunks
 from fetcher.errors import Busy, Contradiction, DiskFailed, Fault, FetcherError, JobError
 from fetcher.fetch.budget import Budget
 from fetcher.generation import drop, next_generation, place_of, take_over
 from fetcher.job.fingerprints import fetch_fingerprint, parse_fingerprint
 from fetcher.job.load import LoadedJob
 from fetcher.job.load import load_job as read_job
-from fetcher.ledger import Ledger, LedgerView
+from fetcher.ledger import PAGE_BYTES, WIDE_PAGE_BYTES, Ledger, LedgerView
 from fetcher.listing import requests_seen
 from fetcher.model import RowState
 from fetcher.pipeline import run_pipeline
@@ -93,7 +94,8 @@ def run_alone(job: LoadedJob, options: RunOptions, watch: Watch | None) -> Repor
     """Run a job over the rows that there are now."""
     layout, tally, began, busy = layout_of(job), Tally(), time.monotonic(), time.process_time()
     check_ledger_is_there(layout)
-    with held(layout), Ledger(layout.state / "ledger.sqlite") as ledger:
+    page_bytes = WIDE_PAGE_BYTES if is_in_chunks(job) else PAGE_BYTES
+    with held(layout), Ledger(layout.state / "ledger.sqlite", page_bytes) as ledger:
         parsed_by = parse_fingerprint(job)
         check_parse_part(job, ledger, options, parsed_by)
         note_request_part(job, ledger)

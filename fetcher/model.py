@@ -245,3 +245,28 @@ class DoneRows:
     def size(self) -> int:
         """How many bytes are to be written for them."""
         return len(self.lines)
+
+
+class SegmentState(enum.StrEnum):
+    """The life of a segment: it grows, it is complete, it is at its final name."""
+
+    OPEN = "open"
+    SEALED = "sealed"
+    PUBLISHED = "published"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of a table's records: the first `length` bytes are vouched for, and `sha256` (hex) is theirs.
+
+    Each table numbers its own. `packing` is how lines become bytes: none, gzip or zstd.
+    """
+
+    number: int
+    state: SegmentState
+    packing: str
+    length: int
+    records: int
+    sha256: str
+    opened_at: float
+    table: str = MAIN

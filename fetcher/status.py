@@ -11,9 +11,9 @@ from fetcher.fetch.quotas import Account, Quotas
 from fetcher.fetch.rations import Rations
 from fetcher.job.load import LoadedJob
 from fetcher.launch import layout_of
-from fetcher.ledger import LedgerView, Segment, SegmentState
+from fetcher.ledger import LedgerView
 from fetcher.listing import CHUNK_ROWS, rows_of
-from fetcher.model import MAIN, Row, RowState, Standing
+from fetcher.model import MAIN, Row, RowState, Segment, SegmentState, Standing
 from fetcher.progress import counted, local_time, reason_lines
 from fetcher.realms import shared_by
 from fetcher.reasons import Reasons

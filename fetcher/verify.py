@@ -14,8 +14,8 @@ from fetcher.fetch.request_log import logs, sent_in
 from fetcher.job.load import LoadedJob
 from fetcher.job.units import CalendarRate, Rate
 from fetcher.launch import layout_of
-from fetcher.ledger import LedgerView, Segment, SegmentState
-from fetcher.model import MAIN
+from fetcher.ledger import LedgerView
+from fetcher.model import MAIN, Segment, SegmentState
 from fetcher.stations import runs_of
 from fetcher.status import view
 from fetcher.write.segments import Layout, check, check_sealed, is_named_early, published_name, published_of, tables_of

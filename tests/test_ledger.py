@@ -15,8 +15,8 @@ import pytest
 
 from fetcher import ledger as ledger_module
 from fetcher.errors import Contradiction, DiskFailed
-from fetcher.ledger import MIGRATIONS, Ledger, LedgerView, Segment, SegmentState, Settled
-from fetcher.model import FAILED, Failure, RowState, Standing
+from fetcher.ledger import MIGRATIONS, Ledger, LedgerView, Settled
+from fetcher.model import FAILED, Failure, RowState, Segment, SegmentState, Standing
 
 ROOT = Path(__file__).parents[1]
 SEGMENT = Segment(1, SegmentState.OPEN, "zstd", 120, 3, "ab" * 32, 1000.0)

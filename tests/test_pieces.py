@@ -10,8 +10,8 @@ import pytest
 
 from fetcher import ledger as ledger_module
 from fetcher.errors import DiskFailed
-from fetcher.ledger import MIGRATIONS, Ledger, LedgerView, Segment, SegmentState, Settled
-from fetcher.model import CAME, RowState, Standing
+from fetcher.ledger import MIGRATIONS, Ledger, LedgerView, Settled
+from fetcher.model import CAME, RowState, Segment, SegmentState, Standing
 from fetcher.pieces import TABLES, Holder, Piece
 
 OLD_ROW = "INSERT INTO rows VALUES ('a', 'done', '', 1, 3, 7, x'00ff', 2, 0.0, 1.5, 5, 9)"

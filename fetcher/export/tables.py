@@ -10,9 +10,8 @@ from fetcher.committed import published
 from fetcher.export.columnar import JSON, kinds_in, write_parquet
 from fetcher.export.delimited import delimited_blocks, names_in
 from fetcher.job.load import LoadedJob
-from fetcher.ledger import SegmentState
 from fetcher.listing import listed_or_all
-from fetcher.model import MAIN, RowState
+from fetcher.model import MAIN, RowState, SegmentState
 from fetcher.status import view
 from fetcher.tabular.lines import UnreadableTable
 from fetcher.tabular.reading import columns_of

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fetcher")
 
-BLOCK_CHARACTERS = 1 << 18
+BLOCK_CHARACTERS = 1 << 19
 BLOCK_LINES = 200
 DELIMITERS = (",", ";", "\t", "|")
 

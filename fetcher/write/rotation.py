@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from fetcher.ledger import Segment
+from fetcher.model import Segment
 
 
 class Rotation(Protocol):

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fetcher.errors import Contradiction
-from fetcher.ledger import Segment, SegmentState
-from fetcher.model import MAIN
+from fetcher.model import MAIN, Segment, SegmentState
 from fetcher.write.disk import Disk, OpenFile, RealDisk, sha256_of
 from fetcher.write.packing import PACKINGS
 

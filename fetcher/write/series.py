@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from fetcher.ledger import Segment, SegmentState
+from fetcher.model import Segment, SegmentState
 from fetcher.write.rotation import Rotation, cut, is_full, is_old
 from fetcher.write.segments import GrowingSegment, Layout, begin, carry_on
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from fetcher.ledger import Ledger, Segment, SegmentState
-from fetcher.model import MAIN, Failure
+from fetcher.ledger import Ledger
+from fetcher.model import MAIN, Failure, Segment, SegmentState
 from fetcher.write.segments import Layout, published_name
 
 BLOCK_BYTES = 1 << 20

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from fetcher.errors import DiskFailed
-from fetcher.ledger import Ledger, Segment, SegmentState
-from fetcher.model import DoneRows, Outcome
+from fetcher.ledger import Ledger
+from fetcher.model import DoneRows, Outcome, Segment, SegmentState
 from fetcher.tally import Tally
 from fetcher.write.batch import Batch
 from fetcher.write.segments import Layout, publish, recover, tables_of

@@ -22,6 +22,9 @@ class Slow:
     async def __aexit__(self, *_):
         pass
 
+    def warm_up(self):
+        """It is asked for nothing that way."""
+
     async def run(self, item):
         """The item as the worker gives it back."""
         self.asked[item] = asyncio.Event()

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from fetcher import read_records
 from fetcher.committed import published_lines, without
 from fetcher.errors import Busy, Contradiction
-from fetcher.ledger import Ledger, Segment, SegmentState
-from fetcher.model import Outcome, RowState
+from fetcher.ledger import Ledger
+from fetcher.model import Outcome, RowState, Segment, SegmentState
 from fetcher.tally import Tally
 from fetcher.write.segments import Layout
 from fetcher.write.writer import Writer
@@ -137,7 +137,8 @@ def test_reading_changes_nothing(tmp_path):
 
 KILLED = """
 import os, pathlib, sys
-from fetcher.ledger import Ledger, Segment, SegmentState
+from fetcher.ledger import Ledger
+from fetcher.model import Segment, SegmentState
 ledger = Ledger(pathlib.Path(sys.argv[1])).__enter__()
 ledger.commit((), [Segment(6, SegmentState.PUBLISHED, "none", 8, 1, "", 0.0)])
 print("committed", flush=True)

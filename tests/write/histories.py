@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from fetcher.errors import Contradiction, DiskFailed
-from fetcher.ledger import MIGRATIONS, Ledger, Segment, SegmentState, Settled
-from fetcher.model import CAME, MAIN, SETTLED, Outcome, RowState, Standing
+from fetcher.ledger import MIGRATIONS, Ledger, Settled
+from fetcher.model import CAME, MAIN, SETTLED, Outcome, RowState, Segment, SegmentState, Standing
 from fetcher.pieces import parts_of
 from fetcher.tally import Tally
 from fetcher.testing.clock import VirtualClock, run_virtual

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from fetcher.ledger import SegmentState
-from fetcher.model import MAIN
+from fetcher.model import MAIN, SegmentState
 from fetcher.write import rotation, segments, settling, whole, writer
 from fetcher.write.segments import GrowingSegment, Layout, published_of
 from fetcher.write.series import Series

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fetcher import pieces
-from fetcher.ledger import LedgerView, SegmentState
-from fetcher.model import MAIN, Outcome
+from fetcher.ledger import LedgerView
+from fetcher.model import MAIN, Outcome, SegmentState
 from fetcher.pieces import Holder, Part
 from fetcher.write import batch, settling
 from fetcher.write.batch import Batch

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.ledger import Segment, SegmentState
+from fetcher.model import Segment, SegmentState
 from fetcher.write.packing import PACKINGS
 from fetcher.write.segments import PUBLISHED_NAME, published_name
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.ledger import Segment, SegmentState
+from fetcher.model import Segment, SegmentState
 from fetcher.write.rotation import cut, is_full, is_old, line_ends
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fetcher.errors import Contradiction
-from fetcher.ledger import Segment, SegmentState
+from fetcher.model import Segment, SegmentState
 from fetcher.write.packing import PACKINGS
 from fetcher.write.segments import Layout, begin, carry_on, publish, recover
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.ledger import SegmentState
+from fetcher.model import SegmentState
 from fetcher.write.segments import Layout
 from fetcher.write.series import Series
 from tests.write.power_loss import ModelDisk

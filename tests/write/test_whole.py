@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.ledger import Ledger, Segment, SegmentState, Settled
-from fetcher.model import Failure, RowState, Standing
+from fetcher.ledger import Ledger, Settled
+from fetcher.model import Failure, RowState, Segment, SegmentState, Standing
 from fetcher.write.segments import Layout
 from fetcher.write.whole import BLOCK_BYTES, blocks, failure_line, manifest, replace_summaries, replace_whole
 from tests.write.power_loss import ModelDisk, PowerCut
