@@ -121,7 +121,7 @@ class Labeller:
         """How the rows of a chunk end that has been labelled, in their order."""
         labelled, failed = result
         if isinstance(chunk, Unkeyed):
-            if labelled.row_digests and not labelled.failed:
+            if labelled.row_digests and not (labelled.failed or labelled.record_keys):
                 return [DoneRows(self._keys(labelled.row_digests), labelled.lines, labelled.digests)]
             chunk = Chunk(rows_of(chunk.where, chunk.each(), (), self._seen))
         if labelled.failed:

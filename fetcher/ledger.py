@@ -191,9 +191,7 @@ class LedgerView:
 
     def failures(self) -> Iterator[Failure]:
         """Rows whose newest outcome is a failure, in order of key."""
-        which = (
-            f"rows INDEXED BY rows_open WHERE state NOT IN ('done', 'empty') AND {HAS_FAILED}"
-        )
+        which = f"rows INDEXED BY rows_open WHERE state NOT IN ('done', 'empty') AND {HAS_FAILED}"
         query = f"SELECT key, state, reason, attempts, settled_at FROM {which} ORDER BY key"
         for key, state, *rest in self._reader.execute(query):
             yield Failure(key, RowState(state), *rest)

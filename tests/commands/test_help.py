@@ -55,8 +55,8 @@ Usage: fetcher preview [OPTIONS] JOB
 
   Fetch the first rows of JOB and show their records.
 
-  Writes nothing but the cache of answers, so a run does not ask for them again. Keeps to the limits
-  of JOB.
+  Writes nothing but the cache of answers: a run does not ask again for what is kept there
+  (cache.keep = "http": as headers say). Keeps to the limits of JOB.
 
 Options:
   --set KEY=VALUE         Override a key; the value is TOML.
@@ -89,7 +89,7 @@ Options:
 
 Commands:
   discard  Settle the failed rows KEYS as discarded: they are not asked for again and fail no run.
-  list     One line a failed row: key, state, reason.
+  list     One line a failed row: key, state, attempts, reason, and whether JOB lists it no more.
   repro    Parse the answer of the failed row KEY again, by JOB as it is now.
   retry    Ask for the failed rows KEYS (all of them without any) at the next run.
   show     The failed rows KEYS (all of them without any) with request and kept answer; secrets...

@@ -14,8 +14,8 @@ from fetcher.job.load import load_job
 from fetcher.launch import run
 from fetcher.model import RowState
 from fetcher.progress import summary
-from fetcher.tabular.lines import Line, TableFile
-from fetcher.tabular.reading import lines_of
+from fetcher.tabular.delimited import delimited_parts
+from fetcher.tabular.lines import Cells, Line, TableFile
 
 JOB = """
 name = "reviews"
@@ -206,11 +206,11 @@ def test_a_run_over_a_table_that_somebody_writes_to_is_to_be_continued(job, monk
     """Its rows are labelled; the run says that there may be more, and the next one is whole."""
     told = Path(job())
 
-    def written_to(file: TableFile) -> Iterator[Line]:
-        yield from lines_of(file)
+    def written_to(file: TableFile) -> Iterator[Cells | list[Line]]:
+        yield from delimited_parts(file)
         os.utime(told.with_name("reviews.csv"), (0, 0))
 
-    monkeypatch.setattr("fetcher.read.tables.lines_of", written_to)
+    monkeypatch.setattr("fetcher.read.tables.delimited_parts", written_to)
     report = run(load_job(told, {}))
     assert report.exit_code == 75
     assert report.tally.by_state()[RowState.DONE] == 3

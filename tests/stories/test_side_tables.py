@@ -39,7 +39,7 @@ def test_the_same_answers_fill_two_tables(serve, fetcher, tmp_path):
     told = json.loads((tmp_path / "out/manifest.json").read_bytes())
     assert (told["records"], told["tables"]) == (readings, {"stations": len(stations)})
     status = fetcher("status", job)
-    assert f"  {len(stations)} records of stations in 1 files, 0 not published yet" in status.out
+    assert f"  {len(stations)} records of stations in 1 file, 0 not published yet" in status.out
 
     job.write_text(JOB.format(url=api.url).replace("latitude = ", "lat = "))
     assert fetcher("run", job).code == 78, "the parse part has changed"
