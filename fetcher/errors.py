@@ -9,7 +9,6 @@
     │   ├── Unknown           sent, and only the server knows whether it was carried out
     │   ├── Parked            the server asked for a long wait; asked again after it
     │   ├── NotKept           no answer is kept, and no request was allowed
-    │   ├── NotBegun          the time of the run was over before its turn came
     │   └── Quarantined       the answer came and could not be parsed
     └── RunStopped            nothing more can be done in this run
         ├── Busy              another run holds the job                   exit 4
@@ -107,10 +106,6 @@ class Parked(RowError):
 
 class NotKept(RowError):
     """No answer to this row's request is kept, and the run may not ask for one."""
-
-
-class NotBegun(RowError):
-    """The time of the run was over while this row waited for its turn: nothing was learned of it."""
 
 
 class Quarantined(RowError):

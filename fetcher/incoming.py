@@ -10,7 +10,7 @@ from fetcher.errands import Errand, errand_of, without_network
 from fetcher.job.load import LoadedJob
 from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, unkeyed_of
-from fetcher.model import FAILED, Row, Standing
+from fetcher.model import Row, Standing
 from fetcher.read.aside import aside
 from fetcher.read.tables import Reading, Unkeyed
 from fetcher.selection import RunOptions, Verdict, verdict
@@ -18,13 +18,10 @@ from fetcher.stations import Surroundings
 from fetcher.tally import Tally
 
 
-def count_left(errand: Errand, tally: Tally, has_moved: bool, *, is_given_back: bool = False) -> None:
-    """Count a row that no answer was kept for: it stays where it stood, unless some of its first pages were kept. One
-    that `is_given_back`, for the time is over, waits, unless it has failed before."""
-    if is_given_back and not (errand.before and errand.before.state in FAILED):
-        return
+def count_left(errand: Errand, tally: Tally, has_moved: bool) -> None:
+    """Count a row that no answer was kept for: it stays where it stood, unless some of its first pages were kept."""
     is_first_pass = not (errand.before and errand.before.digest)
-    tally.not_kept += not (is_given_back or errand.is_lost or (has_moved and is_first_pass))
+    tally.not_kept += not errand.is_lost and not (has_moved and is_first_pass)
     if errand.before and not (errand.is_lost and has_moved):  # what was lost and is found waits for its rest
         tally.settled_before[errand.before.state] += 1
 

@@ -30,7 +30,7 @@ from fetcher.errands import (
     may_repeat,
     unread,
 )
-from fetcher.errors import CredentialRefused, FetcherError, NotBegun, NotKept, Parked, Quarantined, RowError, Stopped
+from fetcher.errors import CredentialRefused, FetcherError, NotKept, Parked, Quarantined, RowError, Stopped
 from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
 from fetcher.incoming import chunks_of, chunks_to_label, count_left, errands_of
@@ -95,8 +95,6 @@ def ended(stations: Stations, errand: Errand, place: Place, error: FetcherError)
         case NotKept():
             is_given_up = errand.is_lost and stations.job.fetch.on_unknown == "skip" and place == errand.place.bare
             return errand.outcome(RowState.DISCARDED, reason=SKIPPED) if is_given_up else None
-        case NotBegun():
-            return None
         case RowError():
             return failed(errand, error, place, stations.job)
     stations.halt()  # whoever comes next would be turned away, too
@@ -346,5 +344,5 @@ async def carry_one(errand: Errand, stations: Stations, put: Put, around: Surrou
         stations.owed.discard(errand.row.key)
     is_over = outcome is not None and outcome.is_end
     if not is_over:
-        count_left(errand, around.tally, has_moved=outcome is not None, is_given_back=around.drain.is_set())
+        count_left(errand, around.tally, has_moved=outcome is not None)
     return is_over or not around.drain.is_set()

@@ -242,8 +242,6 @@ async def open_client(
         policy=policy_of(job),
         usable=usable,
     )
-    ending = asyncio.ensure_future(client.end_turns(around.drain))
-    stack.callback(ending.cancel)
     return await stack.enter_async_context(client)
 
 

@@ -3,7 +3,6 @@
 A hit spends nothing; every attempt spends a start; no slot is held while a failed attempt waits for its next turn.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -208,12 +207,10 @@ class Client:
     async def _exchanged(self, asking: Asking) -> tuple[Response, Hints, Key]:
         """One request and its answer, in a start of its own."""
         self._wire.check_turned_away(asking)
-        self._wire.check_over(asking)
         if asking.is_signed:
             await self._keys.prepared()
         async with self._started(asking) as (key, start):
             self._wire.check_turned_away(asking)
-            self._wire.check_over(asking)
             await self._wire.check_halted()
             asking.deadline.begin()
             asking.start, asking.realm = start, key.realm
@@ -283,11 +280,6 @@ class Client:
         """No further request leaves; whoever asks for one waits to be cancelled. Those under way go on."""
         self._wire.halt()
 
-    async def end_turns(self, over: asyncio.Event) -> None:
-        """Once that is set, whoever waits for a turn gets none: `NotBegun`. Those under way go on."""
-        await over.wait()
-        self._wire.end_turns()
-
     def _keeping_of(self, cache: Cache | None, policy: Policy) -> Keeping | None:
         keep, now = self._settings.cache.keep, self._retries.now
         if cache is None or keep == "none":
@@ -313,12 +305,11 @@ class Client:
         was_sent = asking.was_sent and not asking.is_repeatable
         try:
             async with AsyncExitStack() as stack:
-                async with turn_within(left_s, self._wire.later_turns if was_sent else self._wire.turns):
+                async with turn_within(left_s, self._wire.later_turns if was_sent else set()):
                     started = await stack.enter_async_context(self._keys.start(longest_s, asking.request.cost))
                 yield started
         except GaveUp:
             self._wire.check_turned_away(asking)
-            self._wire.check_over(asking)
             raise
         except Hopeless as error:
             raise ApiDown(

@@ -14,7 +14,7 @@ from types import SimpleNamespace, TracebackType
 import aiohttp
 from yarl import URL
 
-from fetcher.errors import ApiDown, GaveUp, NotBegun, Parked, Refused
+from fetcher.errors import ApiDown, GaveUp, Parked, Refused
 from fetcher.fetch.attempts import Asking
 from fetcher.fetch.auth import signed
 from fetcher.fetch.breaker import Sign
@@ -35,8 +35,7 @@ class Wire:
     """`async with Wire(...)`: a session for the job's own hosts, and one for hosts that came from data, which
     connects to an address only if `check` (of its text) lets it. `now` gives epoch seconds.
 
-    `later_turns` are waits for another attempt of what was sent before, and must not be sent twice; they end when the
-    wire is halted. `turns` are those of all else, which end when no more turns are given.
+    `later_turns` are waits for another attempt of what was sent before; they end when the wire is halted.
     """
 
     def __init__(
@@ -47,9 +46,7 @@ class Wire:
         self._now = now
         self._check = check
         self._halted = asyncio.Event()
-        self._is_over = asyncio.Event()
         self.later_turns: set[asyncio.Timeout] = set()
-        self.turns: set[asyncio.Timeout] = set()
         self.reach = Reach()
 
     async def __aenter__(self) -> "Wire":
@@ -99,21 +96,9 @@ class Wire:
         if self._halted.is_set() and asking.was_sent and not asking.is_repeatable:
             raise Parked("turned away, and not asked again before the run ended", 0.0)
 
-    def end_turns(self) -> None:
-        """Whoever waits for a turn gets none any more. What is under way goes on, and what may not be sent again."""
-        self._is_over.set()
-        for turn in self.turns:
-            turn.reschedule(0.0)
-
-    def check_over(self, asking: Asking) -> None:
-        """Raise `NotBegun` once no more turns are given."""
-        if self._is_over.is_set() and (asking.is_repeatable or not asking.was_sent):
-            raise NotBegun("the time of the run was over before its turn came")
-
     async def sleep(self, wait: Awaitable[None]) -> None:
-        """Wait, but no longer than until the wire is halted, or until no more turns are given."""
-        ends = (self._halted.wait(), self._is_over.wait())
-        tasks = [asyncio.ensure_future(wait), *map(asyncio.ensure_future, ends)]
+        """Wait, but no longer than until the wire is halted."""
+        tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self._halted.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

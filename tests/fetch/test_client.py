@@ -2,12 +2,11 @@ import asyncio
 import re
 import socket
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from fetcher.errors import ApiDown, GaveUp, NotBegun, NotKept, Parked
+from fetcher.errors import ApiDown, GaveUp, NotKept, Parked
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.sources import Source
 from fetcher.fetch.windows import CATCH_UP
@@ -96,58 +95,6 @@ async def test_a_kept_connection_that_the_server_closed_costs_one_attempt(client
         assert (await client.fetch(Request("GET", f"{url}/1"))).attempts == 1
         assert (await client.fetch(Request("GET", f"{url}/2"))).attempts == 2
         assert len(asked) == tally.requests == 3
-
-
-async def test_at_the_end_of_the_time_those_that_wait_for_a_turn_get_none(client_of, speaking):
-    """At once, and whoever comes later; what is under way has its answer."""
-    over, held, is_asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def answer(number, head, writer):
-        is_asked.set()
-        await held.wait()
-        writer.write(OK)
-
-    async with speaking(answer) as (url, asked), client_of(url, limits={"rate": ["1/h"]}) as (client, _):
-        ending = asyncio.ensure_future(client.end_turns(over))
-        first = asyncio.ensure_future(client.fetch(Request("GET", f"{url}/1")))
-        await is_asked.wait()
-        others = [asyncio.ensure_future(client.fetch(Request("GET", f"{url}/{n}"))) for n in (2, 3)]
-        await asyncio.sleep(0)
-        over.set()
-        async with asyncio.timeout(20):
-            given_back = await asyncio.gather(*others, return_exceptions=True)
-        assert [type(error) for error in given_back] == [NotBegun] * 2
-        with pytest.raises(NotBegun):
-            await client.fetch(Request("GET", f"{url}/4"))
-        held.set()
-        assert (await first).response.body == b"{}"
-        assert len(asked) == 1
-        await ending
-
-
-async def test_at_the_end_of_the_time_a_wait_between_attempts_ends(client_of, speaking):
-    """The attempt after it is not begun."""
-    over, slept = asyncio.Event(), asyncio.Event()
-
-    async def answer(number, head, writer):
-        writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
-
-    async with speaking(answer) as (url, asked), client_of(url) as (client, _):
-        ending = asyncio.ensure_future(client.end_turns(over))
-
-        async def never_over(_: float) -> None:
-            slept.set()
-            await asyncio.Event().wait()
-
-        client._retries = replace(client._retries, sleep=lambda wait_s: client._wire.sleep(never_over(wait_s)))
-        asking = asyncio.ensure_future(client.fetch(Request("GET", f"{url}/1")))
-        await slept.wait()
-        over.set()
-        async with asyncio.timeout(20):
-            with pytest.raises(NotBegun):
-                await asking
-        assert len(asked) == 1
-        await ending
 
 
 @pytest.mark.parametrize("most", [1, len(normal("2019-04-15")) - 1])

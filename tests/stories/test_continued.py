@@ -1,19 +1,13 @@
 """Runs that end before all is done, on purpose, and the runs that go on from there."""
 
 import asyncio
-import os
 import re
-import signal
 from datetime import datetime
 
 import pytest
 from aiohttp import web
 
-from fetcher import launch
-from fetcher.selection import RunOptions
-from fetcher.tally import Tally
 from tests.stories.feeds import (
-    DEADLINE_S,
     days,
     expected,
     in_order,
@@ -52,30 +46,6 @@ def test_a_run_for_a_time_begins_no_further_row_and_the_next_goes_on(fetcher, ou
         assert fetcher("run", job).code == 0
         assert sorted([*begun, *feed.taken()]) == days(60)
         assert in_order(output(tmp_path / "out").records()) == expected(60)
-
-
-def test_rows_that_wait_for_the_rate_are_given_back_as_the_time_is_over(monkeypatch, fetcher, output, tmp_path):
-    """At once, however long what is under way may take: they wait for the next run, and have no kept answer missing."""
-    monkeypatch.setattr(launch, "LONGEST_DRAIN_S", 3600.0)
-    monkeypatch.setenv("FETCHER_STATE", str(tmp_path / "state"))
-
-    async def impatient(_: Tally) -> None:
-        await asyncio.sleep(DEADLINE_S)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    with serving() as feed:
-        job = make_job(tmp_path, feed.url, 5)
-        report = launch.run(
-            launch.load_job(job, ['fetch.limits.rate="2/h"', "fetch.limits.smooth=false"]),
-            RunOptions(for_s=1.0),
-            impatient,
-        )
-        assert (report.signal, report.exit_code) == (0, 75)
-        assert {state: rows for state, rows in report.tally.by_state().items() if rows} == {"done": 2, "waiting": 3}
-        assert (report.tally.not_kept, len(feed.taken())) == (0, 2)
-        assert fetcher("run", job).code == 0
-        assert len(feed.taken()) == 3
-        assert in_order(output(tmp_path / "out").records()) == expected(5)
 
 
 def test_a_run_for_no_time_at_all_sends_nothing_and_says_so(fetcher, tmp_path):
