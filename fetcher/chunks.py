@@ -3,6 +3,7 @@
 A chunk is worth some hundredths of a second, so that the hop costs little beside it and nothing waits for it.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,8 @@ Result = tuple[Labelled, dict[int, str]]
 
 class Labeller:
     """`async with Labeller(job, around)`; then `label` any number of chunks at once, best as many as are to be
-    `under_way`, and ask for their `outcomes` in their order. `rows` is how many the next one is to have."""
+    `under_way`, and ask for their `outcomes` in their order. `rows` is how many a chunk is to have that is made next.
+    `let_go` of the workers once nothing more is to be labelled."""
 
     def __init__(self, job: LoadedJob, around: Surroundings) -> None:
         self._job = job
@@ -82,6 +84,7 @@ class Labeller:
         is_trial = around.witness is not None
         self._repros = None if is_trial else Repros(around.layout.state, job.secrets)
         self._seen = Occurrences()
+        self._ending: asyncio.Task[None] | None = None
         self.rows = FIRST_SLOW_ROWS if self._labelling.is_heavy else FIRST_ROWS
 
     async def __aenter__(self) -> "Labeller":
@@ -106,8 +109,13 @@ class Labeller:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._engine.__aexit__(kind, error, trace)
+        await self.let_go()
         self._around.tally.worked(self._engine.workers, self._engine.busy_s)
+
+    def let_go(self) -> "asyncio.Task[None]":
+        """Begin to end the workers; done when they have ended."""
+        self._ending = self._ending or asyncio.create_task(self._engine.__aexit__(None, None, None))
+        return self._ending
 
     async def label(self, chunk: Chunk | Unkeyed) -> Result:
         """What workers make of a chunk. Raises `JobError`, `RunStopped`."""

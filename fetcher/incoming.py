@@ -40,7 +40,7 @@ async def chunks_of(
         yield chunk
         await asyncio.sleep(0)
     tally.skipped = reading.skipped
-    has_ended(tally, reading)
+    note_end(tally, reading)
 
 
 async def unkeyed_chunks(found: Iterator[Unkeyed], tally: Tally, reading: Reading) -> AsyncIterator[Unkeyed]:
@@ -49,10 +49,10 @@ async def unkeyed_chunks(found: Iterator[Unkeyed], tally: Tally, reading: Readin
         tally.rows_read += chunk.rows
         if chunk.rows:
             yield chunk
-    has_ended(tally, reading)
+    note_end(tally, reading)
 
 
-def has_ended(tally: Tally, reading: Reading) -> None:
+def note_end(tally: Tally, reading: Reading) -> None:
     """Count that all rows were read, if nobody has written to their files meanwhile."""
     tally.changed = reading.changed
     tally.is_read_whole = not tally.changed

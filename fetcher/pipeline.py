@@ -182,16 +182,17 @@ async def run_pipeline(job: LoadedJob, options: RunOptions, around: Surroundings
     Raises `FetcherError`, alone or in an ExceptionGroup, where the run cannot go on; what was received before is
     committed, unless it is the disk that failed.
     """
-    writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
-    if options.reparse and job.write.order == "input":
-        writer.write_anew(around.ledger.reached(options.reparsed_since))
-    problem: BaseExceptionGroup[FetcherError] | None = None
-    async with writer:
+    async with AsyncExitStack() as stack:
+        writer = Writer(around.layout, job.write, around.ledger, around.tally, now=around.now)
+        if options.reparse and job.write.order == "input":
+            writer.write_anew(around.ledger.reached(options.reparsed_since))
+        await stack.enter_async_context(writer)
         reading = Reading(is_file=job.read.has_items)
         rows = rows_of(job, around.ledger, around.now(), reading)
         sink = Sink(writer.put, writer.put_now)
-        async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:  # closed while the last rows are committed
-            work, end = await opened(job, options, (around, rows, reading, sink), stack)
+        work, end = await opened(job, options, (around, rows, reading, sink), stack)
+        problem: BaseExceptionGroup[FetcherError] | None = None
+        async with asyncio.TaskGroup() as group:
             group.create_task(writer.serve())
             try:
                 await until_set(around.stop, work, end)
@@ -322,6 +323,7 @@ async def label_all(
             if around.drain.is_set():
                 break
         await under_way.put(None)
+    labeller.let_go()  # while the last rows are committed
 
 
 def carriers_of(fetch: Fetch) -> int:

@@ -48,6 +48,16 @@ def longest_text(pattern: str) -> float:
     return (MOST_STEPS / ways) ** (1 / (degree + 1)) if degree < math.inf else 0
 
 
+def steps_a_place(pattern: str) -> float:
+    """How many steps `re` takes at most at each place of a text; infinite where the text decides, and for what looks
+    around."""
+    if re.search(r"\(\?<?[=!]", pattern):  # they have no width, and take steps all the same
+        return math.inf
+    steps = import_module("re._parser").parse(pattern, re.IGNORECASE)
+    ways, degree = _of_sequence(steps)
+    return ways * max(1, steps.getwidth()[1]) if degree == 0 else math.inf
+
+
 Ways = tuple[float, float]
 """How many ways there are through a part of a pattern, from one place of a text with n characters: the first number
 times n to the power of the second."""

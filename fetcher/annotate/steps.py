@@ -56,7 +56,7 @@ class Step:
 
     @property
     def may_take_long(self) -> bool:
-        """Whether a record may take longer than the loop can bear: code or patterns of the job's own, a big table."""
+        """Whether a record may take more than a moment: code of the job's own, such patterns, a big table."""
         return not isinstance(self.by, ByRules) or self.by.rules.may_take_long
 
 

@@ -6,7 +6,9 @@ from types import TracebackType
 from typing import Generic
 
 from fetcher.engines.engine import Engine
+from fetcher.engines.tracebacks import described, trace_of
 from fetcher.engines.worker import Item, Result
+from fetcher.errors import FetcherError, Quarantined
 
 ENOUGH = 2
 """One that a worker is at, and the next."""
@@ -17,7 +19,7 @@ class Meanwhile(Generic[Item, Result]):
 
     An item is done by `function` in a thread, one at a time, until a worker of `engine` has done `nothing`, an item
     that is no work; it is sent for when the second item comes. So is one now and then while each worker has two. For
-    what harms nobody and takes no longer than the loop can bear.
+    what harms nobody and is done in a moment.
     """
 
     def __init__(self, engine: Engine[Item, Result], function: Callable[[Item], Result], nothing: Item) -> None:
@@ -61,9 +63,17 @@ class Meanwhile(Generic[Item, Result]):
         if not self._has_come or (self._away >= ENOUGH * self.workers and not self._here.locked()):
             async with self._here:
                 if not self._has_come or self._away >= ENOUGH * self.workers:
-                    return await asyncio.to_thread(self._function, item)
+                    return await asyncio.to_thread(self._done, item)
         self._away += 1
         try:
             return await self._engine.run(item)
         finally:
             self._away -= 1
+
+    def _done(self, item: Item) -> Result:
+        try:
+            return self._function(item)
+        except FetcherError:
+            raise
+        except Exception as error:
+            raise Quarantined(described(error), trace_of(error)) from error

@@ -120,8 +120,8 @@ class Processes(Generic[Item, Result]):
                     _fail(job, error)
 
     async def _gather(self, batch: list[_Job[Result]]) -> None:
-        """Take the next items. Those that are done in a moment wait that long for the ones under way: a second processor
-        for them would be taken from the loop, or from a server beside it."""
+        """Take the next items. Those that are done in a moment wait that long for the ones under way: a second
+        processor for them would be taken from the loop, or from a server beside it."""
         batch.append(await self._queue.get())
         if self._under_way and (1 + self._queue.qsize()) * self._item_s < BATCH_S:
             self._ended.clear()

@@ -167,7 +167,8 @@ class Cache:
         key, answer, told = stored.key(target), stored.response, (label.text, label.row_key, self._now())
         if self._note_presence(target):
             self._variants.put(target, [], 0)
-        change = Change(lambda: columns(key, answer, about_of(stored), told), size=len(answer.body))
+        about = about_of(stored)
+        change = Change(lambda: columns(key, answer, about, told), size=len(answer.body))
         try:
             await self._begun(change)
         except BaseException:

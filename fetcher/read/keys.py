@@ -11,7 +11,10 @@ from fetcher.model import Value
 from fetcher.template import text_of
 
 LONGEST_PART = 200
-SHARDS, FIRST = 256, 200_000
+SHARDS = 256
+FIRST_DIGESTS = 200_000
+"""Those that are counted in a dict: 15 MB."""
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 # What parts a key, marks repeats (~2) and generations (#2), or moves a terminal's cursor.
 _ESCAPED = re.compile(r"[%/~#\x00-\x1f\x7f]")
@@ -66,7 +69,7 @@ class Occurrences:
         first, counted = self._first, []
         for number in array("Q", b"".join(digests))[::2]:
             count = first.get(number, 0)
-            if count or len(first) < FIRST:
+            if count or len(first) < FIRST_DIGESTS:
                 first[number] = count = count + 1
             else:
                 count = self._shards[number & 0xFF].count(number >> 8 or 1)

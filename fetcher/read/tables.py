@@ -35,7 +35,7 @@ def table_rows(table: Table, key: Sequence[str], reading: Reading) -> Iterator[R
     """The lines of all its files, in order. Raises `UnreadableTable` where one is no table."""
     seen, left = Occurrences(), table.sample
     for file in table.files():
-        lines = islice(watched(file, lines_of(file), reading), left)
+        lines = watched(file, islice(lines_of(file), left), reading)
         while found := list(islice(lines, LINES_AT_ONCE)):
             left = None if left is None else left - len(found)
             yield from rows_of(file.name, wanted(found, table, reading), key, seen)

@@ -24,6 +24,9 @@ logger = logging.getLogger("fetcher")
 
 BLOCK_CHARACTERS = 1 << 19
 BLOCK_LINES = 200
+MOST_ROWS = 4000
+"""At once, however short they are."""
+
 DELIMITERS = (",", ";", "\t", "|")
 
 Reader = Callable[[Iterable[str]], "CsvReader"]
@@ -91,10 +94,12 @@ def delimited_parts(file: TableFile) -> Iterator[Cells | list[Line]]:
             found = _good_cells(block, lines.number, columns, reader)
             if found is None:
                 lines.again(block)
-                yield list(_lines_one_by_one(lines, records, columns))
+                again = _lines_one_by_one(lines, records, columns)
+                while part := list(islice(again, BLOCK_LINES)):
+                    yield part
             else:
                 lines.number += found[0]
-                yield found[1]
+                yield from found[1].cut(MOST_ROWS)
 
 
 def delimited_columns(file: TableFile) -> tuple[str, ...]:

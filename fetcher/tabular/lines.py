@@ -1,6 +1,6 @@
 """What the kinds of tables have in common: where one lies, how it is written, and what a line of it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from functools import partial
@@ -59,6 +59,11 @@ class Cells:
     columns: tuple[str, ...]
     numbers: Sequence[int]
     rows: Sequence[Sequence[str]]
+
+    def cut(self, most: int) -> Iterator["Cells"]:
+        """The same in parts of so many lines at most."""
+        for at in range(0, len(self.rows), most):
+            yield Cells(self.columns, self.numbers[at : at + most], self.rows[at : at + most])
 
     def values(self) -> list[dict[str, Value]]:
         """What each line holds."""

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import ParseError
 from fetcher.tabular.delimited import named_columns
 from fetcher.tabular.lines import Line, TableFile, UnreadableTable, bad_line
 
-Cells = tuple[object, ...]
+SheetRow = tuple[object, ...]
 
 
 def workbook_lines(file: TableFile) -> Iterator[Line]:
@@ -33,7 +33,7 @@ def workbook_columns(file: TableFile) -> tuple[str, ...]:
         return file.columns or named_columns(file, texts(next(rows, (1, ()))[1]))
 
 
-def texts(cells: Cells) -> list[str]:
+def texts(cells: SheetRow) -> list[str]:
     """Cells as text; those behind the last one that holds something are none."""
     found = [_text(cell) for cell in cells]
     while found and not found[-1]:
@@ -53,7 +53,7 @@ def _text(cell: object) -> str:
 
 
 @contextmanager
-def _rows(file: TableFile) -> Iterator[Iterator[tuple[int, Cells]]]:
+def _rows(file: TableFile) -> Iterator[Iterator[tuple[int, SheetRow]]]:
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
