@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fetcher.annotate import searches
 from fetcher.annotate.rules import Rule, Rules
-from fetcher.annotate.searches import longest_text, search_of
+from fetcher.annotate.searches import longest_text, search_of, steps_a_place
 from tests.annotate.test_linear import PATTERNS, TEXTS
 
 
@@ -37,6 +37,23 @@ from tests.annotate.test_linear import PATTERNS, TEXTS
 def test_how_long_a_text_may_be_for_python(pattern, longest):
     """A million steps: one way for each number of times, at each place. Where ways grow with their own number, none."""
     assert longest_text(pattern) == pytest.approx(longest, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "steps"),
+    [
+        ("fell apart|came loose", 20),
+        ("refund(ed|s)", 16),
+        (r"\w{2000}!", 2001),
+        (r"(?:\w\w?){9}!", 512 * 19),
+        (r"never\s+came", math.inf),
+        (r"a(?=\w{2000}!)", math.inf),
+        (r"(?<!un)done", math.inf),
+    ],
+)
+def test_how_many_steps_python_takes_at_a_place(pattern, steps):
+    """Each way, as long as it may be. What looks around has no length that is told."""
+    assert steps_a_place(pattern) == steps
 
 
 @given(st.lists(PATTERNS, min_size=1, max_size=3), st.lists(TEXTS, max_size=3))

@@ -2,9 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from fetcher.engines.meanwhile import Meanwhile
 from fetcher.engines.output import Printed
 from fetcher.engines.scales import Scales
+from fetcher.errors import Quarantined
+from tests.engines import deeds
 
 NOTHING = 0
 
@@ -90,3 +94,13 @@ async def test_a_worker_that_is_only_coming_is_not_waited_for_at_the_end():
     async with asyncio.timeout(5):
         async with Meanwhile(Slow(), here, NOTHING) as work:
             assert [await work.run(item) for item in (1, 2)] == [("here", 1), ("here", 2)]
+
+
+async def test_what_is_raised_here_is_what_an_engine_raises():
+    """An item's own failure, with its place; this program's errors as they are."""
+    async with Meanwhile(Slow(), deeds.do, ("square", 2)) as work:
+        with pytest.raises(Quarantined, match=r"^ValueError: no 'items' \(deeds\.py, line \d+\)$") as failure:
+            await work.run(("raise", "no 'items'"))
+        assert "deeds.py" in failure.value.trace
+        with pytest.raises(Quarantined, match=r"^record 3 is None$"):
+            await work.run(("refuse", "record 3 is None"))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.tabular import delimited
-from fetcher.tabular.lines import MOST_CHARACTERS, TableFile, UnreadableTable
+from fetcher.tabular.delimited import MOST_ROWS, delimited_parts
+from fetcher.tabular.lines import MOST_CHARACTERS, Cells, TableFile, UnreadableTable
 from fetcher.tabular.reading import columns_of, lines_of
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -35,6 +36,16 @@ def test_cells_come_back_as_they_were_written(tmp_path_factory, rows, line_end):
     csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator=line_end).writerows([["a", "b", "c"], *rows])
     file = table(tmp_path_factory.mktemp("table"), written.getvalue(), delimiter=",")
     assert [list(line.values.values()) for line in lines_of(file)] == rows
+
+
+@pytest.mark.parametrize("text", ['{},"text\n', "{},text\n"])
+def test_a_part_is_bounded_whatever_is_wrong(tmp_path, text):
+    """Bad quotes to the end of a table, or very short lines: the first part comes before the others are read."""
+    content = "".join(text.format(number) for number in range(20_000))
+    parts = delimited_parts(table(tmp_path, f"id,text\n{content}"))
+    sizes = [len(part.rows) if isinstance(part, Cells) else len(part) for part in parts]
+    assert sum(sizes) == 20_000
+    assert max(sizes) <= MOST_ROWS
 
 
 PIECES = st.sampled_from(
