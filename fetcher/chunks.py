@@ -28,7 +28,7 @@ from fetcher.labelling import Labelled, Labelling, Lot, label, load
 from fetcher.model import DoneRows, Outcome, Row
 from fetcher.parse.records import Parsed
 from fetcher.read.keys import Occurrences
-from fetcher.read.tables import Unkeyed, keys_of, rows_of
+from fetcher.read.tables import Unkeyed, row_keys, rows_of
 from fetcher.repros import Repro, Repros, values_kept, versions
 from fetcher.selection import Verdict
 from fetcher.stations import Surroundings, engine_for
@@ -130,7 +130,7 @@ class Labeller:
         labelled, failed = result
         if isinstance(chunk, Unkeyed):
             if labelled.row_digests and not (labelled.failed or labelled.record_keys):
-                return [DoneRows(self._keys(labelled.row_digests), labelled.lines, labelled.digests)]
+                return [DoneRows(row_keys(labelled.row_digests, self._seen), labelled.lines, labelled.digests)]
             chunk = Chunk(rows_of(chunk.where, chunk.each(), (), self._seen))
         if labelled.failed:
             sent = [place for place in range(len(chunk.rows)) if place not in failed]
@@ -142,9 +142,6 @@ class Labeller:
         if not (failed or chunk.errands or labelled.record_keys):
             return [done_rows(chunk.rows, labelled.lines, labelled.digests)]
         return list(self._one_by_one(chunk, labelled, failed))
-
-    def _keys(self, digests: bytes) -> list[str]:
-        return keys_of([digests[at : at + KEY_BYTES] for at in range(0, len(digests), KEY_BYTES)], self._seen)
 
     async def _labelled(self, lot: Lot) -> Labelled:
         """A worker's answer, or what can be had where it was lost to some of the records: done again without those

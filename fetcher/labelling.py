@@ -92,7 +92,7 @@ def label(labelling: Labelling, lot: Lot) -> Labelled:
     """Records in, JSON lines with what annotators have added out. Raises `JobError`."""
     began = time.monotonic()
     records = lot.records()
-    row_digests = b"".join(digests_of(records)) if lot.cells else b""
+    row_digests = digests_of(records) if lot.cells else b""
     failed = annotate_each(labelling.steps, records, is_singly=lot.is_singly)
     written = Lines(labelling.key)
     try:

@@ -10,7 +10,6 @@ import pickle
 import signal
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic
@@ -61,8 +60,7 @@ class Processes(Generic[Item, Result]):
         self.workers, self.busy_s = workers, 0.0
         self.scales, self.printed = scales or Scales(), Printed()
         self._queue: asyncio.Queue[_Job[Result]] = asyncio.Queue(BATCH_ITEMS * workers)
-        self._under_way, self._ended = 0, asyncio.Event()
-        self._gathering = asyncio.Lock()
+        self._under_way = 0
         self._threads_s = 0.0
         self._item_s = BATCH_S  # until the first batch is back, an item is taken to fill one
         self._replacing = asyncio.Lock()
@@ -106,10 +104,11 @@ class Processes(Generic[Item, Result]):
 
     async def _serve(self) -> None:
         while True:
-            batch: list[_Job[Result]] = []
+            batch = [await self._queue.get()]
+            size = self._batch_size()
+            while len(batch) < size and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
             try:
-                async with self._gathering:
-                    await self._gather(batch)
                 await self._settle(batch)
             except asyncio.CancelledError:
                 for job in batch:
@@ -118,19 +117,6 @@ class Processes(Generic[Item, Result]):
             except Exception as error:  # noqa: BLE001  (a broken pool: whoever waits must hear of it)
                 for job in batch:
                     _fail(job, error)
-
-    async def _gather(self, batch: list[_Job[Result]]) -> None:
-        """Take the next items. Those that are done in a moment wait that long for the ones under way: a second
-        processor for them would be taken from the loop, or from a server beside it."""
-        batch.append(await self._queue.get())
-        if self._under_way and (1 + self._queue.qsize()) * self._item_s < BATCH_S:
-            self._ended.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(BATCH_S):
-                    await self._ended.wait()
-        size = self._batch_size()
-        while len(batch) < size and not self._queue.empty():
-            batch.append(self._queue.get_nowait())
 
     def _batch_size(self) -> int:
         worth = max(1, int(BATCH_S / self._item_s))
@@ -172,7 +158,6 @@ class Processes(Generic[Item, Result]):
                     return done
         finally:
             self._under_way -= 1
-            self._ended.set()
 
     def _weigh(self, sizes: list[int], came: Answers) -> None:
         """Learn from a batch what items of these sizes cost."""

@@ -25,10 +25,10 @@ def digest_of(values: Mapping[str, Value]) -> bytes:
     return hashlib.blake2b(_encoder.encode(values), digest_size=16).digest()
 
 
-def digests_of(rows: Sequence[Mapping[str, Value]]) -> list[bytes]:
-    """The same of many rows."""
+def digests_of(rows: Sequence[Mapping[str, Value]]) -> bytes:
+    """The same of many rows, one after the other."""
     lines = _encoder.encode_lines(rows).splitlines()
-    return [hashlib.blake2b(line, digest_size=16).digest() for line in lines]
+    return b"".join([hashlib.blake2b(line, digest_size=16).digest() for line in lines])
 
 
 def digest_of_text(text: str) -> bytes:
@@ -62,12 +62,12 @@ class Occurrences:
 
     def count(self, digest: bytes) -> int:
         """How often it has been met, this time included."""
-        return self.count_each([digest])[0]
+        return self.count_each(digest)[0]
 
-    def count_each(self, digests: Sequence[bytes]) -> list[int]:
-        """The same of several of 16 bytes, one after the other."""
+    def count_each(self, digests: bytes) -> list[int]:
+        """The same of several, 16 bytes each, one after the other."""
         first, counted = self._first, []
-        for number in array("Q", b"".join(digests))[::2]:
+        for number in array("Q", digests)[::2]:
             count = first.get(number, 0)
             if count or len(first) < FIRST_DIGESTS:
                 first[number] = count = count + 1

@@ -115,13 +115,17 @@ def rows_of(where: str, lines: Sequence[Line], key: Sequence[str], seen: Occurre
     """Lines, each under its key: the columns that the job names, or all of them and how many were equal before."""
     if key or any(line.fault for line in lines):
         return [row_of(where, line, key, seen) for line in lines]
-    keys = keys_of(digests_of([line.values for line in lines]), seen)
+    keys = row_keys(digests_of([line.values for line in lines]), seen)
     return [Row(key, line.values, line=(where, line.number)) for key, line in zip(keys, lines, strict=True)]
 
 
-def keys_of(digests: Sequence[bytes], seen: Occurrences) -> list[str]:
-    """The keys of lines that are known by all that they hold."""
-    return [numbered(digest.hex(), count) for digest, count in zip(digests, seen.count_each(digests), strict=True)]
+def row_keys(digests: bytes, seen: Occurrences) -> list[str]:
+    """The keys of lines that are known by all that they hold, of 16 bytes each."""
+    told, counts = digests.hex(), seen.count_each(digests)
+    keys = [told[at : at + 32] for at in range(0, len(told), 32)]
+    if max(counts, default=1) == 1:
+        return keys
+    return [numbered(key, count) for key, count in zip(keys, counts, strict=True)]
 
 
 def row_of(where: str, line: Line, key: Sequence[str], seen: Occurrences) -> Row:

@@ -144,16 +144,20 @@ def _good_cells(block: str, before: int, columns: tuple[str, ...], reader: Reade
     else None. So many lines came `before`."""
     if encoding_fault(block):
         return None
-    records = reader(io.StringIO(block, newline=""))
+    records, rows, starts = reader(io.StringIO(block, newline="")), list[list[str]](), [before + 1]
     try:
-        found = [(fields, records.line_num) for fields in records]
+        for fields in records:
+            rows.append(fields)
+            starts.append(before + 1 + records.line_num)
     except csv.Error:
         return None
-    if {len(fields) for fields, _ in found} - {0, len(columns)}:
+    widths = {*map(len, rows)}
+    if widths - {0, len(columns)}:
         return None
-    starts = (before + 1, *(before + 1 + end for _, end in found))
-    good = [(start, fields) for (fields, _), start in zip(found, starts, strict=False) if fields]
-    return records.line_num, Cells(columns, [start for start, _ in good], [fields for _, fields in good])
+    if 0 in widths:  # blank lines
+        starts = [start for start, fields in zip(starts, rows, strict=False) if fields]
+        rows = [fields for fields in rows if fields]
+    return records.line_num, Cells(columns, starts[: len(rows)], rows)
 
 
 def _lines_one_by_one(lines: Lines, records: Iterator[Record], columns: Sequence[str]) -> Iterator[Line]:

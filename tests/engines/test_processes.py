@@ -21,7 +21,6 @@ from fetcher.engines.output import LONGEST_LINE, MOST_LINES
 from fetcher.engines.patience import Limits
 from fetcher.engines.processes import BATCH_ITEMS, Processes
 from fetcher.engines.tracebacks import LONGEST_REASON
-from fetcher.engines.worker import Answers, Done
 from fetcher.errors import DiskFailed, JobError, Quarantined, RunStopped
 from tests.engines import deeds, parent_only
 
@@ -353,28 +352,6 @@ async def test_an_item_that_keeps_ending_its_worker_is_found_out():
         failure, nine = await outcomes(engine, [("terminate", None), ("square", 3)])
     assert nine == 9
     assert str(failure) == "the parser's process died (SIGTERM)"
-
-
-@pytest.mark.parametrize(("item_s", "at_once"), [(0.01, 1), (1000.0, 4)])
-async def test_items_that_are_done_in_a_moment_take_one_processor(monkeypatch, item_s, at_once):
-    """They wait for what is under way; dear ones go out, two a worker. A moment is as long as it likes here."""
-    monkeypatch.setattr("fetcher.engines.processes.BATCH_S", 1000.0)
-    async with Processes(deeds.do, workers=2, limits=Limits(LONG_S)) as engine:
-        engine._item_s, under_way, most = item_s, 0, 0
-
-        async def run_batch(items: list[bytes]) -> Answers:
-            nonlocal under_way, most
-            under_way, engine._under_way = under_way + 1, under_way + 1
-            most = max(most, under_way)
-            for _ in range(10):
-                await asyncio.sleep(0)
-            under_way, engine._under_way = under_way - 1, under_way - 1
-            engine._ended.set()
-            return Answers([Done(item) for item in items], item_s * len(items), 0.0)
-
-        monkeypatch.setattr(engine, "_run_batch", run_batch)
-        assert await outcomes(engine, ["a", "b", "c", "d"]) == ["a", "b", "c", "d"]
-    assert most == at_once
 
 
 async def test_cheap_items_share_batches_and_dear_ones_do_not():
