@@ -84,12 +84,17 @@ class GrowingSegment:
     async def append(self, lines: bytes, records: int) -> None:
         """Add whole lines, packed as one piece. Nobody vouches for them before `durable`."""
         held = self.segment
-        data = await asyncio.to_thread(PACKINGS[held.packing].pack, lines)
+        data = await asyncio.to_thread(self._packed, lines)
         await self._file.append(data)
-        await asyncio.to_thread(self._digest.update, data)
         self.segment = replace(
             held, length=held.length + len(data), records=held.records + records, sha256=self._digest.hexdigest()
         )
+
+    def _packed(self, lines: bytes) -> bytes:
+        """As they are written: what is not is vouched for by nobody, so the digest may know of it before."""
+        data = PACKINGS[self.segment.packing].pack(lines)
+        self._digest.update(data)
+        return data
 
     async def durable(self, is_sealed: bool) -> Segment:
         """What the ledger may vouch for now: all that was appended is on the disk, and where it belongs."""

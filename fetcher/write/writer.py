@@ -136,6 +136,8 @@ class Writer:
         count = size = 0
         for outcome in outcomes:
             batch.settle(outcome, self._layout.tables, now)
+            if isinstance(outcome, DoneRows):  # which are not gone through
+                continue
             count, size = count + 1, size + outcome.size
             if count >= SETTLED_AT_ONCE or size >= SETTLED_BYTES:
                 await asyncio.sleep(0)
