@@ -24,6 +24,7 @@ from fetcher.errands import failed as failed_outcome
 from fetcher.errors import Quarantined
 from fetcher.job.fingerprints import origins_of, parse_fingerprint
 from fetcher.job.load import LoadedJob
+from fetcher.job.tables import Table
 from fetcher.labelling import Labelled, Labelling, Lot, label, load
 from fetcher.model import DoneRows, Outcome, Row
 from fetcher.parse.records import Parsed
@@ -43,6 +44,7 @@ FRAMES_S = 0.25
 """With frames, whose use takes as long for one record as for some hundred."""
 
 CHUNK_BYTES = 1 << 18
+LARGE_BYTES = 1 << 23
 GROWTH = 4
 """A chunk has at most so many times the rows of those before."""
 
@@ -94,6 +96,8 @@ class Labeller:
         if self._engine.workers and self.is_quick:
             self._engine = Meanwhile(self._engine, work[0], Lot(b""))
         await self._engine.__aenter__()
+        if is_large(self._job.read.table):
+            self._engine.warm_up()
         return self
 
     @property
@@ -225,6 +229,12 @@ class Labeller:
 
     def _failed(self, errand: Errand, why: str) -> Outcome:
         return failed_outcome(errand, Quarantined(why), FIRST, self._job)
+
+
+def is_large(table: Table | None) -> bool:
+    """Whether a worker will have come before a table is read."""
+    files = table.files() if table else ()
+    return sum(file.path.stat().st_size for file in files if file.path and file.path.exists()) > LARGE_BYTES
 
 
 def lines_of(rows: Sequence[Row | Line]) -> tuple[bytes, dict[int, str]]:

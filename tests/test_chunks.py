@@ -30,13 +30,22 @@ folder = "out"
 class Dying:
     """An engine whose workers die at each record that says so, and leave word of it where they can."""
 
-    workers, busy_s = 1, 0.0
+    workers, busy_s, scales, printed = 1, 0.0, None, None
 
     def __init__(self, labelling: Any, *, leaves_word: bool) -> None:
-        self.labelling, self.leaves_word = labelling, leaves_word
+        self.labelling, self.leaves_word, self.was_asked = labelling, leaves_word, False
+
+    async def __aenter__(self) -> "Dying":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
 
     async def run(self, lot: Any) -> Labelled:
         """What `label` gives."""
+        self.was_asked = True
+        if not self.labelling:
+            return Labelled()
         if lot.cells and any("deadly" in cells for cells in lot.cells.rows):
             raise Quarantined("died", record=0)
         deadly = lot.lines.find(b"deadly")
@@ -62,6 +71,20 @@ async def test_a_chunk_of_records_that_are_all_deadly_but_a_few_costs_them_alone
     found = await labeller.outcomes(chunk, await labeller.label(chunk))
     states = {one.row_key: one.state for one in found if isinstance(one, Outcome)}
     assert states == {str(number): RowState.QUARANTINED for number in range(600) if number % 150}
+
+
+@pytest.mark.parametrize(("least", "is_sent_for"), [(10, True), (1000, False)])
+async def test_a_worker_is_sent_for_at_once_where_the_table_is_large(tmp_path, monkeypatch, least, is_sent_for):
+    """Else a small table would pay for one."""
+    (tmp_path / "job.toml").write_text(TABLE_JOB)
+    (tmp_path / "reviews.csv").write_text("id,text\n1,broken\n")
+    engine = Dying(None, leaves_word=True)
+    monkeypatch.setattr("fetcher.chunks.LARGE_BYTES", least)
+    monkeypatch.setattr("fetcher.chunks.engine_for", lambda *_: engine)
+    around: Any = SimpleNamespace(now=lambda: 0.0, witness=1, tally=SimpleNamespace(worked=lambda *_: None))
+    async with Labeller(load_job(tmp_path / "job.toml", {}), around):
+        await asyncio.sleep(0)
+    assert engine.was_asked == is_sent_for
 
 
 TABLE_JOB = """
