@@ -100,6 +100,8 @@ class Rules:
     def _candidates(self, text: str, found: Mapping[int, str]) -> list[int]:
         """The rules that may give their label, in order."""
         others = self._unhinted if text.isascii() else self._patterned
+        if len(found) == 1 and not others:
+            return [self._owner[number] for number in found]
         hinted = map(self._owner.__getitem__, found)
         return sorted({*hinted, *others})
 
