@@ -34,6 +34,19 @@ def counted(*reasons: str) -> Reasons:
             "reviews.csv:5 expected 2 fields, got 3: 3,too,many",
             "reviews.csv:6 expected 2 fields, got 3: 4,two: too,many",
         ),
+        (
+            "names.csv:3 annotate[0].service 'label': HTTP 404 no such name: id=3, name=a: b",
+            "names.csv:41 annotate[0].service 'label': HTTP 404 no such name: id=41, name=c",
+        ),
+        (
+            "annotate[1].model: HTTP 503 (attempt 3)",
+            "annotate[1].model: HTTP 503 (attempt 5)",
+        ),
+        (
+            "topics: raised ValueError: Odd: x (a.py, line 3)",
+            "topics: raised ValueError: y raised Even: z (a.py, line 3)",
+        ),
+        ("error: Odd: x (a.py, line 3)", "error: y raised Even: z (a.py, line 3)"),
         ("HTTP 404 no such day 2019-01-02", "HTTP 404 no such day 2019-01-03"),
         ('HTTP 422 {"detail": "no station S7"}', 'HTTP 422 {"detail": "no station north"}'),
         ("photos/a b.jpg: cannot identify image file", "photos/c b.jpg: cannot identify image file"),
@@ -53,6 +66,31 @@ def test_what_a_reason_quotes_makes_no_kind_of_its_own(one, like_it):
         ("ValueError: x (clean.py, line 12)", "KeyError: x (clean.py, line 12)"),
         ("ValueError: x (clean.py, line 12)", "ValueError: x (other.py, line 12)"),
         ("record 1: clean raised KeyError: 1 (a.py, line 2)", "record 1: shape raised KeyError: 1 (a.py, line 2)"),
+        ("topics: raised ValueError: x (a.py, line 3)", "topics: raised KeyError: x (a.py, line 3)"),
+        ("topics: raised error: x (a.py, line 3)", "topics: raised timeout: x (a.py, line 3)"),
+        ("topics: raised KeyError (a.py, line 3)", "topics: raised IndexError (a.py, line 3)"),
+        ("a.jpg: cannot be decoded: OSError: x (p.py, line 3)", "a.jpg: cannot be decoded: EOFError: x (p.py, line 3)"),
+        (
+            "names.csv:3 annotate[0].service 'label': HTTP 404 x: a=1",
+            "names.csv:3 annotate[0].service 'label': HTTP 422 x: a=1",
+        ),
+        (
+            "names.csv:3 annotate[0].service 'label': HTTP 404: a=1",
+            "names.csv:3 annotate[1].service 'label': HTTP 404: a=1",
+        ),
+        (
+            "names.csv:3 annotate[0].service 'label': HTTP 404: a=1",
+            "names.csv:3 annotate[0].service 'it's': HTTP 404: a=1",
+        ),
+        (
+            "names.csv:3 annotate[0].service 'a b': HTTP 404: a=1",
+            "names.csv:3 annotate[0].service 'c d': HTTP 404: a=1",
+        ),
+        (
+            "names.csv:3 annotate[0].model 'label': 'review' of this record is empty, and the model is asked: a=1",
+            "names.csv:3 annotate[0].model 'label': a record cannot be read again: it is odd: a=1",
+        ),
+        ("annotate[0].model: the model said nothing", "annotate[1].model: the model said nothing"),
         ("HTTP 404 not here", "HTTP 410 not here"),
         ("HTTP 400 unknown date", "HTTP 400 unknown station"),
         ("reviews.csv:5 is no JSON: {", "reviews.csv:5 expected 2 fields, got 1: {"),
