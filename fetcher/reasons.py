@@ -1,8 +1,9 @@
 """Why rows are not done, counted in groups. Pure.
 
 A reason may quote the record, the answer or a server, so no two need be equal. Of one kind are those that differ in
-numbers, in names of files, in what stands in quotes, in the line that was read and what it holds; and what was raised
-at one place of the job's code by one class, whatever the exception says. Which annotator has asked tells them apart.
+numbers, in names of files, in what stands in quotes and is no name, in the line that was read and what it holds; and
+what was raised at one place of the job's code by one class, whatever the exception says. Which annotator has asked
+tells them apart.
 """
 
 import re
@@ -20,9 +21,10 @@ RAISED = re.compile(r"^[^\W\d]\w*: (?!raised |cannot )|\braised [^\W\d]\w*(?:: |
 LINE_READ = re.compile(r"[^:]+:\d+ ")
 ASKER = re.compile(r"annotate\[\d+\]\.\w+(?: '.*?')?: ")
 VARIES = re.compile(
-    r"""(?<!HTTP\ )\b\w*\d\w*(?:[,.:-]\w*\d\w*)*  # numbers, dates, identifiers; not the status of an answer
+    r"""(?P<name>(?<!\w)(?P<quote>['"])(?!\w*\d\w*\d)[^\W\d]\w{0,29}(?P=quote))  # of a field, an error
+    | (?<!HTTP\ )\b\w*\d\w*(?:[,.:-]\w*\d\w*)*  # numbers, dates, identifiers; not the status of an answer
     | (?<!\w)'[^']*' | "[^"]*"
-    | (?<!\S)\S*/\S+ | (?<!\S)\S+\.\w+(?=:\ )  # addresses, paths, names of files""",
+    | (?<![^\s"])[^\s"]*/\S+ | (?<!\S)\S+\.\w+(?=:\ )  # addresses, paths, names of files""",
     re.VERBOSE,
 )
 
@@ -46,7 +48,7 @@ def _raised(said: str) -> str:
 
 
 def _masked(text: str) -> str:
-    return VARIES.sub("...", text)
+    return VARIES.sub(lambda found: found["name"] or "...", text)
 
 
 @dataclass(slots=True)
