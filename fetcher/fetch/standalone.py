@@ -180,7 +180,7 @@ def with_key(key: str, value: object, section: object) -> object:
 
 def as_list(value: object) -> object:
     """Several values as a list; one stays what it is, whatever that is."""
-    return [*value] if isinstance(value, Iterable) and not isinstance(value, str) else value
+    return [*value] if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else value
 
 
 async def nothing_to_note() -> None:

@@ -43,8 +43,8 @@ def _told(path: KeyPath, message: str, ruled: object) -> str:
     if isinstance(ruled, Sequence) and path[:3] == ("expect", len(ruled), "status"):
         path = ("accept", *path[3:])
     known = next((length for length in (2, 1) if path[:length] in NAMES), 0)
-    name = ".".join(part for part in (NAMES.get(path[:known], ""), dotted(path[known:])) if part)
-    return f"Client({name}): {message}"
+    named = (NAMES[path[:known]], *path[known:]) if known else path
+    return f"Client({dotted(named)}): {message}"
 
 
 def _instead(name: str) -> str:

@@ -16,6 +16,7 @@ KNOWN = (
     "rate, cache, keep, caching, accept, headers, secrets, now, limits, retries, timeout, max_body, expect, hints, "
     "auth and allowed_hosts"
 )
+A_RATE = "expected a rate such as '20/s', '6/10 s' or '5000/day'"
 FRESH = Say({"Cache-Control": "max-age=100"})
 
 
@@ -76,7 +77,13 @@ async def test_a_rate_holds_for_all_calls_and_hits_are_free(tmp_path):
         ({"limits": 3}, "Client(limits): expected a table, got 3"),
         ({"accept": 404}, "Client(accept): expected a list, got 404"),
         ({"accept": ["x"]}, "Client(accept[0]): expected a whole number from 100 to 599, got 'x'"),
+        ({"accept": {404: True}}, "Client(accept): expected a list, got a table"),
+        ({"accept": b"404"}, "Client(accept): expected a list, got b'404'"),
         ({"expect": 3}, "Client(expect): expected a list, got 3"),
+        ({"rate": {"a": 1}}, f"Client(rate): {A_RATE}, got a table"),
+        ({"rate": {}}, f"Client(rate): {A_RATE}, got a table"),
+        ({"rate": b"ab"}, f"Client(rate): {A_RATE}, got b'ab'"),
+        ({"rate": ["1/s", b"ab"]}, f"Client(rate[1]): {A_RATE}, got b'ab'"),
     ],
 )
 def test_a_wrong_setting_is_told_as_in_a_job_file(named, said):
