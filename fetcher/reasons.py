@@ -1,8 +1,9 @@
 """Why rows are not done, counted in groups. Pure.
 
 A reason may quote the record, the answer or a server, so no two need be equal. Of one kind are those that differ in
-numbers, in names of files, in what stands in quotes, in the line that was read and what it holds; and what was raised
-at one place of the job's code by one class, whatever the exception says.
+numbers, in names of files, in what stands in quotes and is no name, in the line that was read and what it holds; and
+what was raised at one place of the job's code by one class, whatever the exception says. Which annotator has asked
+tells them apart.
 """
 
 import re
@@ -15,29 +16,39 @@ REASONS_KEPT = 1000
 OTHER_REASONS = "other reasons, of which there are too many to tell apart here"
 
 PLACE = re.compile(r" \([^()]+, line \d+\)")
-RAISED = re.compile(r"\b[A-Za-z_]\w*: ")
+# It stands first, or behind who raised it, or behind what failed: `topics: raised ...`, `a.jpg: cannot be ...: ...`.
+RAISED = re.compile(r"^[^\W\d]\w*: (?!raised |cannot )|\braised [^\W\d]\w*(?:: |$)|\b[A-Z]\w*: ")
 LINE_READ = re.compile(r"[^:]+:\d+ ")
+ASKER = re.compile(r"annotate\[\d+\]\.\w+(?: '.*?')?: ")
 VARIES = re.compile(
-    r"""(?<!HTTP\ )\b\w*\d\w*(?:[,.:-]\w*\d\w*)*  # numbers, dates, identifiers; not the status of an answer
+    r"""(?P<name>(?<!\w)(?P<quote>['"])(?!\w*\d\w*\d)[^\W\d]\w{0,29}(?P=quote))  # of a field, an error
+    | (?<!HTTP\ )\b\w*\d\w*(?:[,.:-]\w*\d\w*)*  # numbers, dates, identifiers; not the status of an answer
     | (?<!\w)'[^']*' | "[^"]*"
-    | (?<!\S)\S*/\S+ | (?<!\S)\S+\.\w+(?=:\ )  # addresses, paths, names of files""",
+    | (?<![^\s"])[^\s"]*/\S+ | (?<!\S)\S+\.\w+(?=:\ )  # addresses, paths, names of files""",
     re.VERBOSE,
 )
 
 
 def kind_of(reason: str) -> str:
     """What a reason has in common with others of its kind. For telling them apart, not for a person."""
-    if places := PLACE.findall(reason):
-        said = reason[: reason.rindex(places[-1])]
-        raised = RAISED.search(said)
-        return f"{_masked(said[: raised.start()])}{raised[0]}{places[-1]}" if raised else _masked(said) + places[-1]
-    if line := LINE_READ.match(reason):
-        reason = line[0] + reason[line.end() :].partition(": ")[0]
-    return _masked(reason)
+    line = LINE_READ.match(reason)
+    begin = line.end() if line else 0
+    asker = ASKER.match(reason, begin)
+    said = reason[asker.end() if asker else begin :]
+    fault = _raised(said) if PLACE.search(said) else _masked(said.partition(": ")[0] if line else said)
+    return f"{_masked(line[0]) if line else ''}{asker[0] if asker else ''}{fault}"
+
+
+def _raised(said: str) -> str:
+    """Who has raised what, and where, without what the exception says."""
+    place = PLACE.findall(said)[-1]
+    said = said[: said.rindex(place)]
+    raised = RAISED.search(said)
+    return f"{_masked(said[: raised.start()])}{raised[0]}{place}" if raised else _masked(said) + place
 
 
 def _masked(text: str) -> str:
-    return VARIES.sub("...", text)
+    return VARIES.sub(lambda found: found["name"] or "...", text)
 
 
 @dataclass(slots=True)

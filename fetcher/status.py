@@ -162,7 +162,7 @@ def with_standings(rows: Iterator[Row], ledger: LedgerView) -> Iterator[tuple[Ro
 def status_text(job: str, found: Status, now: float) -> str:
     """The status for a screen or a mail."""
     counts = " + ".join(f"{count:,} {state}" for state in RowState if (count := found.rows[state]))
-    lines = [f"{job}: {sum(found.rows.values()):,} rows = {counts or 'none'}"]
+    lines = [f"{job}: {counted(sum(found.rows.values()), 'row')} = {counts or 'none'}"]
     lines += reason_lines(found.reasons)
     if found.not_before:
         lines.append(f"  the last of what has to wait may be asked for at {local_time(found.not_before)}")

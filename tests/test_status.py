@@ -45,6 +45,13 @@ def test_the_text_of_a_job_with_something_of_everything(tmp_path):
     )
 
 
+def test_a_job_of_one_row_is_told_in_the_singular(tmp_path):
+    """As everywhere."""
+    found = Status()
+    found.rows[RowState.UNKNOWN] = 1
+    assert status_text("air", found, NOW).splitlines()[0] == "air: 1 row = 1 unknown"
+
+
 def test_each_table_has_its_line(tmp_path):
     """Also one that has no records yet."""
     job = job_in(tmp_path, STATIONS, 'write.tables.units.records="units[]"')

@@ -34,11 +34,12 @@ def place_of(error: BaseException) -> str:
 
 @lru_cache
 def is_own(file: str) -> bool:
-    """Whether code is the job's: of no library, not of Python, not of this program."""
+    """Whether code is the job's: a Python file of no library, not of Python, not of this program."""
     path = Path(file)
+    is_file = path.suffix == ".py" and path.is_absolute()  # what is compiled has the name that it was built from
     is_installed = {"site-packages", "dist-packages"}.intersection(path.parts)
     libraries = (Path(__file__).parents[1], *(Path(sysconfig.get_path(name)) for name in LIBRARIES))
-    return not (file.startswith("<") or is_installed or any(path.is_relative_to(one) for one in libraries))
+    return is_file and not (is_installed or any(path.is_relative_to(one) for one in libraries))
 
 
 def trace_of(error: BaseException) -> str:

@@ -70,8 +70,8 @@ class Client:
 
     One API, by one credential. `rate` holds whatever calls at once; `keep` says how long answers are used again: "http"
     as their headers say, "forever", or a time. `accept` are statuses of 300 and above that are answers, not errors.
-    `headers` go with each request. What is in `secrets` is written nowhere. `section` is whatever a job file may say in
-    `[fetch]`: `retries={"attempts": 8}`, `timeout="10 s"`. Raises `ValueError` where one of these is wrong.
+    `headers` go with each request. What is in `secrets` is written nowhere. `section` is what a job file may say in
+    `[fetch]` of any request: `retries={"attempts": 8}`, `timeout="10 s"`. Raises `ValueError` where one is wrong.
     """
 
     def __init__(  # noqa: PLR0913  (what a user may want to say, by name)
@@ -88,7 +88,7 @@ class Client:
         **section: Any,
     ) -> None:
         rates = as_list(rate)
-        told: dict[str, Any] = {"base_url": base_url, "url": "/", **section}
+        told: dict[str, Any] = {"base_url": base_url, **section}
         told["limits"] = with_key("rate", rates, section.get("limits", {})) if rates != [] else told.get("limits", {})
         told["cache"] = with_key("keep", keep, told.pop("caching", {}))
         self._settings = settings_of(told, as_list(accept))
@@ -180,7 +180,7 @@ def with_key(key: str, value: object, section: object) -> object:
 
 def as_list(value: object) -> object:
     """Several values as a list; one stays what it is, whatever that is."""
-    return [*value] if isinstance(value, Iterable) and not isinstance(value, str) else value
+    return [*value] if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else value
 
 
 async def nothing_to_note() -> None:

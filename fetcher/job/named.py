@@ -14,31 +14,37 @@ NAMES: dict[KeyPath, str] = {("limits", "rate"): "rate", ("cache", "keep"): "kee
 
 OWN = ("rate", "cache", "keep", "caching", "accept", "headers", "secrets", "now")
 SECTION = ("limits", "retries", "timeout", "max_body", "expect", "hints", "auth", "allowed_hosts")
+OFFERED = ("base_url", "cache", *SECTION)
+"""Keys of `[fetch]` that a client has: others are a job's, or are nothing."""
+
 WITHIN = {"limits": "limits", "retries": "retries", "cache": "caching"}
 
 
 def settings_of(section: Mapping[str, object], accept: object = ()) -> Fetch:
     """The settings; `accept` are statuses that are answers. Raises `ValueError` with every fault: which argument, what
     was expected, what came."""
+    told = [f"Client({name}=...): unknown argument{_instead(name)}" for name in section if name not in OFFERED]
+    offered = {"url": "/", **{name: value for name, value in section.items() if name in OFFERED}}
     ruled = section.get("expect", ())
     if accept not in ((), []) and isinstance(ruled, Sequence):
-        section = {**section, "expect": [*ruled, {"status": accept, "action": "accept"}]}
+        offered["expect"] = [*ruled, {"status": accept, "action": "accept"}]
     try:
-        return Fetch.model_validate(section)
+        settings = Fetch.model_validate(offered)
     except ValidationError as error:
-        secret = {("fetch", *told["loc"]) for told in error.errors() if told["loc"][:1] == ("auth",)}
-        faults = model_faults(error, {"fetch": section}, secret, under=("fetch",))
-        raise ValueError("\n".join(_told(path[1:], message, ruled) for path, message in faults)) from None
+        secret = {("fetch", *found["loc"]) for found in error.errors() if found["loc"][:1] == ("auth",)}
+        faults = model_faults(error, {"fetch": offered}, secret, under=("fetch",))
+        raise ValueError("\n".join([*told, *(_told(path[1:], fault, ruled) for path, fault in faults)])) from None
+    if told:
+        raise ValueError("\n".join(told))
+    return settings
 
 
 def _told(path: KeyPath, message: str, ruled: object) -> str:
-    if len(path) == 1 and message.startswith("unknown key"):
-        return f"Client({path[0]}=...): unknown argument{_instead(str(path[0]))}"
     if isinstance(ruled, Sequence) and path[:3] == ("expect", len(ruled), "status"):
         path = ("accept", *path[3:])
     known = next((length for length in (2, 1) if path[:length] in NAMES), 0)
-    name = ".".join(part for part in (NAMES.get(path[:known], ""), dotted(path[known:])) if part)
-    return f"Client({name}): {message}"
+    named = (NAMES[path[:known]], *path[known:]) if known else path
+    return f"Client({dotted(named)}): {message}"
 
 
 def _instead(name: str) -> str:

@@ -14,6 +14,7 @@ from fetcher.engines.tracebacks import described, is_own, trace_of
 SOURCE = """
 import json
 import helper
+from lxml import etree
 
 def directly(text):
     raise KeyError(text)
@@ -24,6 +25,9 @@ def by_a_library(text):
 def back_and_forth(text):
     return json.loads(text, object_hook=lambda found: found["no such key"])
 
+def by_compiled_code(text):
+    return etree.fromstring(text)
+
 def by_another_file(text):
     return helper.help(text)
 """
@@ -32,9 +36,10 @@ def by_another_file(text):
 @pytest.mark.parametrize(
     ("name", "text", "place"),
     [
-        ("directly", "x", "(labels.py, line 6)"),
-        ("by_a_library", "x", "(labels.py, line 9)"),
-        ("back_and_forth", "{}", "(labels.py, line 12)"),
+        ("directly", "x", "(labels.py, line 7)"),
+        ("by_a_library", "x", "(labels.py, line 10)"),
+        ("back_and_forth", "{}", "(labels.py, line 13)"),
+        ("by_compiled_code", "<a", "(labels.py, line 16)"),
         ("by_another_file", "x", "(helper.py, line 2)"),
     ],
 )
@@ -44,7 +49,7 @@ def test_the_place_is_the_innermost_of_the_jobs_own_code(tmp_path, monkeypatch, 
     (tmp_path / "labels.py").write_text(SOURCE)
     (tmp_path / "helper.py").write_text("def help(text):\n    return int(text)\n")
     function = function_of(str(tmp_path / "labels.py"), name)
-    with pytest.raises((KeyError, ValueError)) as caught:
+    with pytest.raises((KeyError, ValueError, SyntaxError)) as caught:
         function(text)
     assert described(caught.value).endswith(place)
     if name == "by_a_library":
@@ -54,6 +59,7 @@ def test_the_place_is_the_innermost_of_the_jobs_own_code(tmp_path, monkeypatch, 
 def test_libraries_python_and_this_program_are_not_the_jobs():
     """Wherever they are installed."""
     foreign = [json.__file__, csv.__file__, pytest.__file__, tracebacks.__file__, "<string>", "<frozen posixpath>"]
+    foreign += ["src/lxml/parser.pxi", "strptime.pyx", "src/charset_normalizer/md.py"]  # compiled from these
     foreign += ["/usr/lib/python3/dist-packages/pandas/core/frame.py", f"{sysconfig.get_paths()['purelib']}/x.py"]
     assert [is_own(file) for file in foreign] == [False] * len(foreign)
     assert is_own("/srv/weather/labels.py")

@@ -12,6 +12,11 @@ from fetcher.testing.server import Server, ServerOptions
 from tests.fetch.origin import Clock, Say, opened, origin_at
 
 DOCS = Path(__file__).parents[2] / "docs"
+KNOWN = (
+    "rate, cache, keep, caching, accept, headers, secrets, now, limits, retries, timeout, max_body, expect, hints, "
+    "auth and allowed_hosts"
+)
+A_RATE = "expected a rate such as '20/s', '6/10 s' or '5000/day'"
 FRESH = Say({"Cache-Control": "max-age=100"})
 
 
@@ -62,13 +67,23 @@ async def test_a_rate_holds_for_all_calls_and_hits_are_free(tmp_path):
         ({"max_size": "2 GB"}, "Client(max_size=...): unknown argument; say caching={'max_size': ...}"),
         ({"timeot": "5 s"}, "Client(timeot=...): unknown argument; did you mean 'timeout'?"),
         ({"keeps": "http"}, "Client(keeps=...): unknown argument; did you mean 'keep'?"),
+        ({"url": "/x"}, f"Client(url=...): unknown argument; known here: {KNOWN}"),
+        ({"method": "POST"}, f"Client(method=...): unknown argument; known here: {KNOWN}"),
+        ({"json": {}}, f"Client(json=...): unknown argument; known here: {KNOWN}"),
+        ({"query": {"a": "1"}}, f"Client(query=...): unknown argument; known here: {KNOWN}"),
         ({"retries": {"attempt": 3}}, "Client(retries.attempt): unknown key; did you mean 'attempts'?"),
         ({"retries": 3}, "Client(retries): expected a table, got 3"),
         ({"caching": {"max_sise": 3}}, "Client(caching.max_sise): unknown key; did you mean 'max_size'?"),
         ({"limits": 3}, "Client(limits): expected a table, got 3"),
         ({"accept": 404}, "Client(accept): expected a list, got 404"),
         ({"accept": ["x"]}, "Client(accept[0]): expected a whole number from 100 to 599, got 'x'"),
+        ({"accept": {404: True}}, "Client(accept): expected a list, got a table"),
+        ({"accept": b"404"}, "Client(accept): expected a list, got b'404'"),
         ({"expect": 3}, "Client(expect): expected a list, got 3"),
+        ({"rate": {"a": 1}}, f"Client(rate): {A_RATE}, got a table"),
+        ({"rate": {}}, f"Client(rate): {A_RATE}, got a table"),
+        ({"rate": b"ab"}, f"Client(rate): {A_RATE}, got b'ab'"),
+        ({"rate": ["1/s", b"ab"]}, f"Client(rate[1]): {A_RATE}, got b'ab'"),
     ],
 )
 def test_a_wrong_setting_is_told_as_in_a_job_file(named, said):
@@ -101,9 +116,14 @@ def test_all_wrong_settings_are_told_at_once_and_no_secret():
     """A line each."""
     auth = {"kind": "bearer", "token": ["s3cr3t"]}
     with pytest.raises(ValueError, match="Client") as caught:
-        Client("http://127.0.0.1:8765", concurrency=8, auth=auth, timeout="soon")
+        Client("http://127.0.0.1:8765", concurrency=8, auth=auth, timeout="soon", url="/")
     lines = str(caught.value).splitlines()
-    assert len(lines) == 3
+    assert [line.partition(":")[0] for line in lines] == [
+        "Client(concurrency=...)",
+        "Client(url=...)",
+        "Client(auth.token)",
+        "Client(timeout)",
+    ]
     assert "s3cr3t" not in str(caught.value)
 
 

@@ -1,6 +1,10 @@
 """Fingerprints: they change with what they stand for, and with nothing else."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,8 @@ from fetcher.errors import JobError
 from fetcher.job import fetch_fingerprint, parse_fingerprint
 from fetcher.job.fingerprints import origins_of
 
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(path for path in (ROOT / "configs").glob("*.toml") if not path.name.endswith(".test.toml"))
 FUNCTION = ('records = "items[].readings[]"', 'function = "readings.py:parse"')
 
 
@@ -97,3 +103,27 @@ def test_a_version_changes_with_the_annotator_alone(load):
         None,
     ]
     assert versions(asked.replace('"t"', '"u"'))[0] != first
+
+
+def printed(environ: dict[str, str], hash_seed: int) -> list[str]:
+    """What an interpreter of its own, with that seed, computes for every shipped job."""
+    told = [sys.executable, "-m", "tests.job.printing", *map(str, SHIPPED)]
+    environ = {**os.environ, **environ, "PYTHONHASHSEED": str(hash_seed)}
+    return subprocess.run(
+        told, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=environ
+    ).stdout.splitlines()
+
+
+def test_fingerprints_and_keys_of_every_shipped_job_are_the_same_in_every_interpreter(tmp_path):
+    """None depends on the order of a set, which each interpreter has its own of."""
+    (tmp_path / "b").mkdir()
+    for name in ("a.jpg", "b/c.jpg"):
+        (tmp_path / name).touch()
+    first, second = (printed({"PHOTOS": str(tmp_path)}, hash_seed) for hash_seed in (1, 2))
+    assert first == second
+    kinds = {path.name: {line.split()[1] for line in first if line.startswith(f"{path.name} ")} for path in SHIPPED}
+    for path in SHIPPED:
+        text = path.read_text(encoding="utf-8")
+        assert {"fetch", "parse", "row"} <= kinds[path.name], path.name
+        assert ("realm" in kinds[path.name]) == ("base_url" in text), path.name
+        assert ("annotator" in kinds[path.name]) == ("[[annotate]]" in text), path.name

@@ -4,6 +4,10 @@
 thousand times. What is forked is a process of its own, with the arguments, streams and environment that it is given and
 the exit that it would have; only the modules are there already. Stories of what a process has from its very beginning
 (its memory, its group, streams that are closed) start theirs with `subprocess`.
+
+So there are things that no story proves by a program that is forked: that nothing depends on the seed of hashes, which
+is one for all of them and differs between interpreters; that each command imports what it needs, for all of that is
+there; and what is said while the interpreter ends, for it is left before that (`leave`).
 """
 
 import atexit

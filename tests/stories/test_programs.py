@@ -1,6 +1,8 @@
 """Programs that are forked are what `python -m` would have started."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +10,47 @@ import sys
 import pytest
 
 from tests.stories.conftest import ROOT, quiet_environment
+from tests.stories.feeds import days, make_job, published, serving
 from tests.stories.programs import IMPORTED
+
+PARSER = """\
+import json
+
+def parse(body, row):
+    print("a day")
+    if str(row["date"]) == "{bad}":
+        raise KeyError("items")
+    return json.loads(body)["items"]
+"""
+EXAMPLES = """\
+[[example]]
+name = "a day"
+row = { date = 2019-01-01 }
+state = "done"
+records = '{"day": "2019-01-01", "number": 1}'
+answers = [{ json = { items = [{ day = "2019-01-01", number = 1 }] } }]
+
+[[example]]
+name = "a day that is none"
+row = { date = 2019-01-02 }
+state = "done"
+records = []
+answers = [{ json = { items = [{ day = "2019-01-02" }] } }]
+"""
+TIMES = re.compile(r"^.* INFO feed: .*\n|^\S+ [\d:]+,\d+(?= INFO)|[\d.,]+ (?=s; )|\d+ commits? took \S+%", re.MULTILINE)
+"""What differs between runs that take different times: how they go on, and how long they took."""
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job of ten days, parsed by a function in two workers, that fails for one of them; with examples, of which one
+    does not hold."""
+    (tmp_path / "parser.py").write_text(PARSER.format(bad=days(4)[3]))
+    (tmp_path / "job.test.toml").write_text(EXAMPLES)
+    with serving(published) as feed:
+        job = make_job(tmp_path, feed.url)
+        job.write_text(job.read_text().replace('records = "items[]"', 'function = "parser.py:parse"\nworkers = 2'))
+        yield job
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("run",), ("check", "no-such-job.toml"), ("walk",)])
@@ -17,6 +59,27 @@ def test_it_says_and_ends_as_one_with_an_interpreter_of_its_own(fetcher, argumen
     forked, anew = fetcher(*arguments), fetcher(*arguments, anew=True)
     assert (forked.code, forked.out, forked.err) == (anew.code, anew.out, anew.err)
     assert forked.out or forked.err
+
+
+def test_what_tells_of_a_finished_job_is_the_same(fetcher, job):
+    """To the letter, in each of its streams."""
+    assert fetcher("run", job).code == 3
+    for told in (("failures", "list"), ("cache", "ls"), ("status",), ("verify",), ("test",)):
+        forked, anew = fetcher(*told, job), fetcher(*told, job, anew=True)
+        assert (told, forked.code, forked.out, forked.err) == (told, anew.code, anew.out, anew.err)
+        assert forked.out
+
+
+def test_a_run_with_workers_is_the_same(fetcher, output, job, tmp_path):
+    """What it says, but for the time that it took; and what it leaves."""
+    found = []
+    for anew in (False, True):
+        ran = fetcher("run", job, anew=anew)
+        found.append((ran.code, ran.out, TIMES.sub("", ran.err), sorted(output(tmp_path / "out").lines())))
+        shutil.rmtree(tmp_path / "out")
+    assert found[0] == found[1]
+    assert found[0][0] == 3
+    assert "KeyError" in found[0][2]
 
 
 def test_a_signal_that_ends_it_is_its_exit_code(programs):
