@@ -8,7 +8,7 @@ path = "reviews.csv"
 into = "topics"
 [annotate.rules]
 field = "review"
-rule = [{ label = "logistics", terms = ["late"] }, { label = "quality", terms = ["broken"] }]
+rule = [{ label = "logistics", terms = ["late", "deliver*"] }, { label = "quality", terms = ["broken"] }]
 """
 LENGTH = """
 [[annotate]]

@@ -18,21 +18,11 @@ from fetcher.export.tables import Wanted, export
 from fetcher.job.load import load_job
 from fetcher.launch import run
 from fetcher.model import RowState
+from tests import reviews
 from tests.settled_jobs import NOW, STATIONS, beside, done, failed, job_in, settle
 from tests.stories.conftest import ROOT, command
 
-JOB = """\
-name = "reviews"
-[read.table]
-path = "reviews.csv"
-[[annotate]]
-into = "topics"
-[annotate.rules]
-field = "{field}"
-rule = [{{ label = "logistics", terms = ["late", "deliver*"] }}, {{ label = "quality", terms = ["broken"] }}]
-[write]
-folder = "out"
-"""
+JOB = f"{reviews.JOB}{reviews.WRITE}"
 REVIEWS = 'id,review,stars\n00000,Delivered late and broken,NA\n2,"Fine,\r\n""thanks""",5\n3,, 4 \n'
 LABELLED = 'id,review,stars,topics\n00000,Delivered late and broken,NA,"[""logistics"",""quality""]"\n'
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -47,7 +37,7 @@ def job(tmp_path):
 
     def written(table: str = REVIEWS, field: str = "review") -> Path:
         (tmp_path / "reviews.csv").write_bytes(table.encode())
-        (tmp_path / "job.toml").write_text(JOB.format(field=field))
+        (tmp_path / "job.toml").write_text(JOB.replace('"review"', f'"{field}"'))
         return tmp_path / "job.toml"
 
     return written
@@ -67,7 +57,7 @@ def test_a_table_comes_back_with_its_cells_and_the_labels(tmp_path_factory, colu
     written = io.StringIO(newline="")
     csv.writer(written, quoting=csv.QUOTE_ALL).writerows([columns, *rows])
     (folder / "reviews.csv").write_bytes(written.getvalue().encode())
-    (folder / "job.toml").write_text(JOB.format(field="id"))
+    (folder / "job.toml").write_text(JOB.replace('"review"', '"id"'))
     loaded = load_job(folder / "job.toml", {}, ['read.table.delimiter=","'])
     assert run(loaded).exit_code == 0
     out = io.BytesIO()

@@ -16,19 +16,9 @@ from fetcher.model import RowState
 from fetcher.progress import summary
 from fetcher.tabular.delimited import delimited_parts
 from fetcher.tabular.lines import Cells, Line, TableFile
+from tests import reviews
 
-JOB = """
-name = "reviews"
-[read.table]
-path = "reviews.csv"
-[[annotate]]
-into = "topics"
-[annotate.rules]
-field = "review"
-rule = [{ label = "logistics", terms = ["late", "deliver*"] }, { label = "quality", terms = ["broken"] }]
-[write]
-folder = "out"
-"""
+JOB = f"{reviews.JOB}{reviews.WRITE}"
 REVIEWS = """id,review
 1,Delivered late and broken
 2,"Fine,
