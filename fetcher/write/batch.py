@@ -17,7 +17,8 @@ KEYS_A_LOOK = 500
 class Batch:
     """Outcomes of one batch. `next_records` are the numbers, by table, of the record that is to be written next.
 
-    `rows` are what the ledger is to be told, `lines` and `records` what each table gets, `repeats` what it does not.
+    `rows` are what the ledger is to be told, `records` what each table gets, `lines` pairs of lines and their number,
+    one an outcome, `repeats` what it does not get.
     `least_records` are given where records are to be in the order of the outcomes: by table, the first number that is
     behind all records of the rows so far; it goes on from batch to batch.
     """
@@ -26,7 +27,7 @@ class Batch:
     next_records: dict[str, int]
     least_records: dict[str, int] | None = None
     rows: list[Settled | SettledRows] = field(default_factory=list)
-    lines: dict[str, list[bytes]] = field(default_factory=dict)
+    lines: dict[str, list[tuple[bytes, int]]] = field(default_factory=dict)
     records: Counter[str] = field(default_factory=Counter)
     repeats: Counter[str] = field(default_factory=Counter)
     _claimed: dict[bytes, Holder] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class Batch:
             last = SettledRows(self.next_records[MAIN], now)
             self.rows.append(last)
         last.parts.append(done)
-        self.lines.setdefault(MAIN, []).append(done.lines)
+        self.lines.setdefault(MAIN, []).append((done.lines, len(done.keys)))
         self.next_records[MAIN] += len(done.keys)
         self.records[MAIN] += len(done.keys)
 
@@ -64,7 +65,7 @@ class Batch:
         if self.least_records is not None and outcome.is_news:
             self.least_records[table] = max(least, last_of(row))
         self.rows.append(row)
-        self.lines.setdefault(table, []).append(fresh.lines)
+        self.lines.setdefault(table, []).append((fresh.lines, fresh.records))
         self.next_records[table] += fresh.records
         self.records[table] += fresh.records
         self.repeats[table] += fresh.repeats

@@ -9,7 +9,7 @@ commit; the next start recovers.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -27,6 +27,10 @@ GROUP_S = 1.0
 SETTLED_AT_ONCE, SETTLED_BYTES = 16, 60_000
 """Outcomes, or their bytes. A whole batch takes the loop tens of milliseconds, and the limiter feels a request that
 leaves one of them late."""
+
+PORTION_BYTES = 1 << 18
+"""Written at once where nothing is packed: a whole batch in one go keeps a processor from everybody else for ten
+milliseconds and more. Packed it is small, and portions would be larger."""
 
 WAITING_OUTCOMES = 32
 
@@ -54,6 +58,7 @@ class Writer:
         self._tally = tally
         self._now = now
         self._least_records: dict[str, int] | None = None
+        self._portion_bytes = PORTION_BYTES if settings.compress == "none" else GROUP_BYTES
         self._queue: asyncio.Queue[_Put | None] = asyncio.Queue(WAITING_OUTCOMES)
         self._series: dict[str, Series] = {}
 
@@ -163,9 +168,25 @@ class Writer:
         for folder in self._layout.beside if batch.rows else ():
             await asyncio.to_thread(self._layout.disk.sync_all, folder)
         for table, lines in batch.lines.items():
-            joined = await asyncio.to_thread(b"".join, lines)  # eight megabytes take as long
-            vouched += await self._series[table].append(joined, batch.records[table], now)
+            for some, records in in_portions(lines, self._portion_bytes):
+                joined = some[0] if len(some) == 1 else await asyncio.to_thread(b"".join, some)
+                vouched += await self._series[table].append(joined, records, now)
         for series in self._series.values():
             if segment := await series.durable(now, is_last=is_last):
                 vouched.append(segment)
         return vouched
+
+
+def in_portions(lines: Sequence[tuple[bytes, int]], portion_bytes: int) -> Iterator[tuple[list[bytes], int]]:
+    """Lines that are to be written together, and how many they are: of that size, or larger by less than the outcome
+    that fills them; the last may be smaller."""
+    held: list[bytes] = []
+    size = records = 0
+    for some, count in lines:
+        held.append(some)
+        size, records = size + len(some), records + count
+        if size >= portion_bytes:
+            yield held, records
+            held, size, records = [], 0, 0
+    if held:
+        yield held, records
