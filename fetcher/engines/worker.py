@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from fetcher.engines.memory import Gauge, limit_memory, size_text
 from fetcher.engines.notes import LOADING, NO_RECORD, NOBODY, Mark, Notes
 from fetcher.engines.output import print_to
+from fetcher.engines.precedence import give_way
 from fetcher.engines.tracebacks import described, place_of, trace_of
 from fetcher.errors import DiskFailed, Fault, FetcherError, JobError, RunStopped
 
@@ -121,6 +122,7 @@ def prepare(birth: Birth) -> None:
     global life  # noqa: PLW0603  (a process has one life, and pebble hands nothing on from here to a batch)
     mark = Mark(birth.notes, multiprocessing.current_process().place)  # type: ignore[attr-defined]  # pool._Worker
     life = Life(mark, birth.memory, Gauge(birth.memory))
+    give_way()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what a parser has in memory goes to no file
     if birth.memory:
         limit_memory(birth.memory)

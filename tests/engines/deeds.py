@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fetcher.engines import worker
 from fetcher.engines.output import LONGEST_LINE
+from fetcher.engines.precedence import ATTRIBUTES, SCHED_SETATTR
 from fetcher.errors import DiskFailed, Fault, JobError, Quarantined
 
 
@@ -45,6 +46,15 @@ def do(item):
     """`(deed, argument)` -> what the deed gives."""
     deed, argument = item
     return DEEDS[deed](argument)
+
+
+def precedence(_):
+    """How nice this process is, and for how long it would have the processor (nanoseconds, Linux)."""
+    attributes = ctypes.create_string_buffer(ATTRIBUTES.size)
+    number = SCHED_SETATTR[os.uname().machine] + 1  # sched_getattr
+    assert ctypes.CDLL(None).syscall(number, 0, attributes, ATTRIBUTES.size, 0) == 0
+    _, _, _, nice, _, slice_ns, _, _ = ATTRIBUTES.unpack(attributes.raw)
+    return nice, slice_ns
 
 
 def hang(_):
@@ -162,6 +172,7 @@ DEEDS = {
     "no memory": lambda _: fail(MemoryError()),
     "interrupt": lambda _: fail(KeyboardInterrupt()),
     "leave": sys.exit,
+    "precedence": precedence,
     "exit": os._exit,
     "segfault": lambda _: ctypes.string_at(0),
     "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),

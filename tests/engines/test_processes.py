@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from fetcher.engines.output import LONGEST_LINE, MOST_LINES
 from fetcher.engines.patience import Limits
+from fetcher.engines.precedence import NICE, SCHED_SETATTR, SLICE_NS
 from fetcher.engines.processes import BATCH_ITEMS, Processes
 from fetcher.engines.tracebacks import LONGEST_REASON
 from fetcher.errors import DiskFailed, JobError, Quarantined, RunStopped
@@ -29,6 +30,7 @@ PATIENCE_MS = 60_000
 LONG_S = 600.0
 SHORT_S = 1.5
 
+KERNEL = [int(part) for part in re.findall(r"\d+", os.uname().release)[:2]]
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux does this")
 
 
@@ -408,6 +410,16 @@ async def test_workers_are_born_deaf_to_ctrl_c():
     async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
         assert await engine.run(("is deaf", None))
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.skipif(
+    os.uname().machine not in SCHED_SETATTR or KERNEL < [6, 12],
+    reason="only Linux does this, since 6.12",
+)
+async def test_workers_give_way():
+    """To the loop, which has moments to keep, by niceness and by longer slices."""
+    async with Processes(deeds.do, workers=1, limits=Limits(LONG_S)) as engine:
+        assert await engine.run(("precedence", None)) == (min(19, os.nice(0) + NICE), SLICE_NS)
 
 
 async def test_an_engine_that_was_never_used_closes():
