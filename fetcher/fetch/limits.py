@@ -163,7 +163,7 @@ class Realm:
 
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""
-        self.pace.left(start, self._clock())
+        self.pace.left_here(start, self._clock())
         if self._log:
             self._log.left(start)
         self._news.set()

@@ -18,8 +18,12 @@ from typing import Protocol
 from fetcher.fetch.breaker import Call, Sign
 from fetcher.job.units import CalendarRate, Rate
 
-CATCH_UP = 0.25
+CATCH_UP = 0.4
 """How much of one spacing a late start may be made up for. More bunches starts; none loses the timers' lateness."""
+
+AT_FIRST, AT_FIRST_S = 10, 0.005
+"""So many starts of a process are further apart, by so much: they open connections, and how long that takes varies
+more than the spacing of a fast API. It helps where it takes less than the two together."""
 
 ROUND_TRIPS_KEPT = 100
 ROUND_TRIPS_TRUSTED = 10
@@ -121,6 +125,11 @@ class Window:
         spacing = self._held_s() / self.rate.starts
         self.next_even = max(self.next_even, start.at - CATCH_UP * spacing) + spacing * weight
 
+    def keep_distance(self, start: Start) -> None:
+        """The next even start keeps its distance from the moment in which this one has left."""
+        spacing = self._held_s() / self.rate.starts
+        self.next_even = max(self.next_even, start.at + spacing * self._weight(start) + AT_FIRST_S)
+
     def reweigh(self, start: Start, weight: int) -> None:
         """That start turns out to weigh something else; to be told before its weight is changed.
 
@@ -158,6 +167,7 @@ class Pace:
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS_KEPT))
     allowances: dict[str, Allowance] = field(default_factory=dict)
     made: int = 0
+    at_first: int = AT_FIRST
     is_open: bool = False
 
     def ready_at(self, weight: int = 1) -> float:
@@ -200,6 +210,14 @@ class Pace:
         """That start goes out only now: it had no connection until now, and the server saw nothing of it."""
         start.at = now
         start.has_left = self.is_open = True
+
+    def left_here(self, start: Start, now: float) -> None:
+        """The same, of a start of this process."""
+        self.left(start, now)
+        if self.at_first:
+            self.at_first -= 1
+            for window in self._all_windows():
+                window.keep_distance(start)
 
     def answered(self, start: Start, now: float) -> None:
         """The first byte of the answer to that start is here."""

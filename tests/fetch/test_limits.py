@@ -12,7 +12,7 @@ from fetcher.fetch.breaker import PATIENCE_UNPROVEN_S, TRIALS, Breaker, Sign
 from fetcher.fetch.health import Health, Hopeless
 from fetcher.fetch.hints import Hints, Quota, ToldAllowance
 from fetcher.fetch.limits import LARGEST_TOLD, LONGEST_TOLD_S, Crowd, Realm, TooLong, horizon_s, realm_key
-from fetcher.fetch.windows import LARGEST_DELAY, Pace, Start, Window, pace
+from fetcher.fetch.windows import AT_FIRST_S, LARGEST_DELAY, Pace, Start, Window, pace
 from fetcher.job.sections import Limits
 from fetcher.job.units import Rate
 from fetcher.testing.clock import VirtualClock, run_virtual
@@ -477,6 +477,22 @@ def test_whoever_waits_for_a_realm_hears_at_once_that_it_has_failed_for_too_long
     assert run_virtual(story(), clock) == 5000.0 + PATIENCE_UNPROVEN_S
 
 
+def test_the_first_starts_of_a_realm_keep_their_distance():
+    """From when the one before has left, however long it has waited for its connection."""
+    clock = VirtualClock(5000.0)
+
+    async def story() -> tuple[float, float]:
+        realm = Realm(Limits(rate=(Rate(100, 1.0),), headroom=0.0), clock.now)
+        async with realm.start(NO_LIMIT_S) as first:
+            await asyncio.sleep(1.0)
+            realm.left(first)
+            async with realm.start(NO_LIMIT_S) as second:
+                return first.at, second.at
+
+    first_at, second_at = run_virtual(story(), clock)
+    assert second_at >= first_at + 0.01 + AT_FIRST_S - A_BIT_S
+
+
 @given(st.lists(st.floats(0, 1e9), min_size=1))
 def test_the_longest_wait_stays(untils):
     """A later, shorter wait never cuts an earlier one short."""
@@ -499,7 +515,7 @@ def test_starts_are_spaced_evenly_above_one_a_second(rate, expected):
 
 @given(st.integers(2, 50), st.floats(0, 1))
 def test_smooth_starts_never_bunch(starts, late):
-    """Two starts are at least three quarters of the spacing apart, however late one of them was."""
+    """However late one start was, what is made up for behind it is no more than two fifths of the spacing."""
     window = Window(Rate(starts, 1.0), 0.0, is_smooth=True)
     at, times = 0.0, []
     for number in range(3 * starts):
@@ -508,7 +524,7 @@ def test_smooth_starts_never_bunch(starts, late):
         window.commit(start)
         times.append(at)
     gaps = [after - before for before, after in pairwise(times)]
-    assert min(gaps) >= 0.75 / starts - A_BIT_S
+    assert min(gaps) >= 0.6 / starts - A_BIT_S
 
 
 @pytest.mark.parametrize(

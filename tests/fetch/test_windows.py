@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from fetcher.fetch.calendars import EDGE_S, period_of, periods_of
 from fetcher.fetch.windows import (
+    AT_FIRST,
+    AT_FIRST_S,
     FOR_EVER,
     LARGEST_DELAY,
     STARTS_REMEMBERED,
@@ -241,6 +243,28 @@ def test_even_starts_wait_for_the_first_to_leave(told):
     bunched = pace(Limits(rate=("100/s",), headroom=0.0, smooth=False))
     bunched.commit(5.0)
     assert bunched.ready_at() == float("-inf")
+
+
+@given(st.lists(st.floats(0.0, 0.1), min_size=AT_FIRST, max_size=AT_FIRST))
+def test_the_first_even_starts_keep_their_distance_from_when_those_before_have_left(connecting_s):
+    """However long each took to open its connection; behind ten nobody looks at that any more."""
+    windows = pace(Limits(rate=("100/s",), headroom=0.0))
+    now = 5.0
+    for took_s in connecting_s:
+        start = windows.commit(now)
+        windows.left_here(start, now + took_s)
+        now = windows.ready_at()
+        assert now >= start.at + 0.01 + AT_FIRST_S - 1e-9
+    late = windows.commit(now)
+    windows.left_here(late, now + 0.009)
+    assert windows.ready_at() <= now + 0.01 + 1e-9
+
+
+def test_starts_of_others_are_no_first_ones():
+    """A process that has just begun would give way to each start of one that has not, and would never have a turn."""
+    windows = pace(Limits(rate=("100/s",), headroom=0.0))
+    windows.left(windows.commit(5.0), 5.0)
+    assert windows.ready_at() <= 5.01 + 1e-9
 
 
 def test_a_round_trip_is_compared_with_the_shortest_of_ten_or_more():
