@@ -122,13 +122,12 @@ class Window:
         # What is beyond the newest `rate.starts` can hold nothing back any more.
         while self.held - self._weight(self.starts[0]) >= self.rate.starts:
             self.held -= self._weight(self.starts.popleft())
-        spacing = self._held_s() / self.rate.starts
+        spacing = self._spacing_s()
         self.next_even = max(self.next_even, start.at - CATCH_UP * spacing) + spacing * weight
 
     def keep_distance(self, start: Start) -> None:
         """The next even start keeps its distance from the moment in which this one has left."""
-        spacing = self._held_s() / self.rate.starts
-        self.next_even = max(self.next_even, start.at + spacing * self._weight(start) + AT_FIRST_S)
+        self.next_even = max(self.next_even, start.at + self._spacing_s() * self._weight(start) + AT_FIRST_S)
 
     def reweigh(self, start: Start, weight: int) -> None:
         """That start turns out to weigh something else; to be told before its weight is changed.
@@ -137,13 +136,16 @@ class Window:
         """
         if self.is_weighted and self.starts and start.number >= self.starts[0].number:
             self.held += weight - start.weight
-            self.next_even += (weight - start.weight) * self._held_s() / self.rate.starts
+            self.next_even += (weight - start.weight) * self._spacing_s()
 
     def _weight(self, start: Start) -> int:
         return start.weight if self.is_weighted else 1
 
     def _held_s(self) -> float:
         return self.rate.per_s * (1 + self.headroom)
+
+    def _spacing_s(self) -> float:
+        return self._held_s() / self.rate.starts
 
     def _delay_s(self, start: Start, shortest_s: float) -> float:
         if start.round_trip_s is None and not start.has_left:
