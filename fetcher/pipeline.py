@@ -15,6 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from fetcher.asking import fetched_of, looked_at, repro_of
+from fetcher.carriers import carriers_of
 from fetcher.chunks import Chunk, Labeller, Result, is_in_chunks
 from fetcher.compose.pages import FIRST, Place
 from fetcher.compose.skips import record_of, stated_answer
@@ -48,8 +49,6 @@ from fetcher.turns import Turn, Turns
 from fetcher.write.writer import Writer
 
 Put = Callable[[Outcome], Awaitable[None]]
-SPARE_CARRIERS = 16
-MOST_CARRIERS = 4000
 
 
 class Sink(NamedTuple):
@@ -324,12 +323,6 @@ async def label_all(
                 break
         await under_way.put(None)
     labeller.let_go()  # while the last rows are committed
-
-
-def carriers_of(fetch: Fetch) -> int:
-    """How many rows are on their way at once: as many again as are asked for wait, parse or are handed over."""
-    rows = fetch.batch.size if fetch.batch else 1
-    return max(rows, min(2 * fetch.limits.concurrency * rows, MOST_CARRIERS)) + SPARE_CARRIERS
 
 
 async def carry_one(errand: Errand, stations: Stations, put: Put, around: Surroundings) -> bool:

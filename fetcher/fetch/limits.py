@@ -161,6 +161,12 @@ class Realm:
                     self._log.ended(start)
                 self._crowd.ended()
 
+    async def turn_to_leave(self, start: Start) -> None:
+        """Return when that start, which has its connection now, keeps its distance from those that left before."""
+        now = self._clock()
+        if (at := self.pace.leaves_at(start, now)) > now:
+            await asyncio.sleep(at - now)
+
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""
         self.pace.left_here(start, self._clock())

@@ -22,8 +22,14 @@ CATCH_UP = 0.4
 """How much of one spacing a late start may be made up for. More bunches starts; none loses the timers' lateness."""
 
 AT_FIRST, AT_FIRST_S = 10, 0.005
-"""So many starts of a process are further apart, by so much: they open connections, and how long that takes varies
-more than the spacing of a fast API. It helps where it takes less than the two together."""
+"""So many starts of a process are further apart, by so much: to take its first connections a server needs longer. It
+helps where opening them takes less than the two together."""
+
+UNEVEN = 0.6
+"""By how much of one spacing even starts may leave too early: by more than they are made up for, or all would wait."""
+
+LONGEST_HOLD_S = 0.02
+"""So long a start that is ready to leave may be held, and not for longer than a spacing: it holds a connection."""
 
 ROUND_TRIPS_KEPT = 100
 ROUND_TRIPS_TRUSTED = 10
@@ -129,6 +135,10 @@ class Window:
         """The next even start keeps its distance from the moment in which this one has left."""
         self.next_even = max(self.next_even, start.at + self._spacing_s() * self._weight(start) + AT_FIRST_S)
 
+    def after_s(self, start: Start) -> float:
+        """How long after a start the next even one follows."""
+        return self._spacing_s() * self._weight(start) if self.is_smooth else 0.0
+
     def reweigh(self, start: Start, weight: int) -> None:
         """That start turns out to weigh something else; to be told before its weight is changed.
 
@@ -170,6 +180,7 @@ class Pace:
     allowances: dict[str, Allowance] = field(default_factory=dict)
     made: int = 0
     at_first: int = AT_FIRST
+    next_leave: float = float("-inf")
     is_open: bool = False
 
     def ready_at(self, weight: int = 1) -> float:
@@ -208,18 +219,29 @@ class Pace:
             self.allowances[told.name] = replace(told, remaining=told.remaining - 1)
         return start
 
-    def left(self, start: Start, now: float) -> None:
-        """That start goes out only now: it had no connection until now, and the server saw nothing of it."""
-        start.at = now
-        start.has_left = self.is_open = True
+    def leaves_at(self, start: Start, now: float) -> float:
+        """When a start of this process, which has its connection now, goes out.
+
+        How long it took to get there differs from start to start: those that were made evenly would leave in bunches.
+        """
+        after_s = self._after_s(start)
+        at = min(max(now, self.next_leave - UNEVEN * after_s), now + min(after_s, LONGEST_HOLD_S))
+        self.next_leave = min(max(at, self.next_leave), at + UNEVEN * after_s) + after_s
+        return at
 
     def left_here(self, start: Start, now: float) -> None:
-        """The same, of a start of this process."""
+        """A start of this process goes out now; the next one keeps its distance from this moment."""
         self.left(start, now)
+        self.next_leave = max(self.next_leave, now + self._after_s(start))
         if self.at_first:
             self.at_first -= 1
             for window in self._all_windows():
                 window.keep_distance(start)
+
+    def left(self, start: Start, now: float) -> None:
+        """That start goes out only now: the server saw nothing of it until now."""
+        start.at = now
+        start.has_left = self.is_open = True
 
     def answered(self, start: Start, now: float) -> None:
         """The first byte of the answer to that start is here."""
@@ -259,6 +281,10 @@ class Pace:
             for start in self.recent:
                 window.commit(start)
             self.told_windows[name] = window
+
+    def _after_s(self, start: Start) -> float:
+        """How long after a start the next even one follows."""
+        return max((window.after_s(start) for window in self._all_windows()), default=0.0)
 
     def _all_windows(self) -> Iterable[Window]:
         return chain(self.windows, self.told_windows.values()) if self.told_windows else self.windows

@@ -139,7 +139,9 @@ class Wire:
     async def _connected(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
         """There is a connection, and nothing has gone out over it."""
         await self.check_halted()
-        await context.trace_request_ctx.leave()
+        asking = context.trace_request_ctx
+        await asking.leave()
+        await asking.realm.turn_to_leave(asking.start)
 
     async def _connected_before(self, session: aiohttp.ClientSession, context: SimpleNamespace, told: object) -> None:
         """The same, over one that was kept open: that it is closed meanwhile says nothing of the API."""

@@ -311,6 +311,27 @@ async def test_a_start_counts_from_when_its_request_left(client_of, speaking):
     assert window.starts[0].at > let_go_at + 1e-6
 
 
+async def test_a_request_leaves_when_its_start_keeps_its_distance(client_of, speaking, monkeypatch):
+    """By the last look before it goes out: what has to be on record is by then, and nothing has come to the server."""
+    seen = []
+
+    async def answer(number, head, writer):
+        writer.write(OK)
+
+    async with speaking(answer) as (url, asked), client_of(url) as (client, _):
+
+        async def intend():
+            seen.append(("on record", len(asked)))
+
+        async def turn_to_leave(start):
+            seen.append((start.has_left, len(asked)))
+
+        monkeypatch.setattr(client._keys.all[0].realm, "turn_to_leave", turn_to_leave)
+        await client.fetch(Request("POST", f"{url}/"), intend=intend)
+        assert seen == [("on record", 0), (False, 0)]
+        assert len(asked) == 1
+
+
 async def test_an_answer_that_was_kept_too_early_is_none(client_of, speaking, tmp_path):
     """Whoever looks for the answer to one request does not get that to an earlier one."""
 

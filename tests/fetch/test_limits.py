@@ -493,6 +493,20 @@ def test_the_first_starts_of_a_realm_keep_their_distance():
     assert second_at >= first_at + 0.01 + AT_FIRST_S - A_BIT_S
 
 
+def test_starts_that_have_their_connections_together_leave_one_after_the_other():
+    clock = VirtualClock(5000.0)
+
+    async def story() -> list[float]:
+        realm = Realm(Limits(rate=(Rate(100, 1.0),), headroom=0.0), clock.now)
+        left = []
+        for start in [realm.pace.commit(clock.now()) for _ in range(3)]:
+            await realm.turn_to_leave(start)
+            left.append(clock.now())
+        return left
+
+    assert run_virtual(story(), clock) == pytest.approx([5000.0, 5000.004, 5000.014])
+
+
 @given(st.lists(st.floats(0, 1e9), min_size=1))
 def test_the_longest_wait_stays(untils):
     """A later, shorter wait never cuts an earlier one short."""

@@ -13,7 +13,9 @@ from fetcher.fetch.windows import (
     AT_FIRST_S,
     FOR_EVER,
     LARGEST_DELAY,
+    LONGEST_HOLD_S,
     STARTS_REMEMBERED,
+    UNEVEN,
     Allowance,
     Pace,
     Start,
@@ -265,6 +267,50 @@ def test_starts_of_others_are_no_first_ones():
     windows = pace(Limits(rate=("100/s",), headroom=0.0))
     windows.left(windows.commit(5.0), 5.0)
     assert windows.ready_at() <= 5.01 + 1e-9
+
+
+@given(
+    st.sampled_from([("1/s", 0.0, 1), ("10/s", 0.01, 2), ("300/s", 0.0, 1), ("2000/s", 0.05, 3)]),
+    st.lists(st.floats(0.0, 2.5), min_size=2, max_size=60),
+)
+def test_even_starts_leave_evenly_whenever_they_have_their_connections(given, gaps):
+    """None is held for longer than a spacing or 20 ms; unless one was, a leaky bucket that is emptied by one a spacing
+    never has more than UNEVEN of one in it when the next comes."""
+    rate, headroom, weight = given
+    windows = pace(Limits(rate=(rate,), headroom=headroom, smooth=True))
+    spacing = weight * (1 + headroom) / windows.windows[0].rate.starts
+    longest = min(spacing, LONGEST_HOLD_S)
+    now, level, before = 5.0, 0.0, 5.0
+    for gap in gaps:
+        now += gap * spacing
+        left = windows.leaves_at(windows.commit(now, weight), now)
+        assert now <= left <= now + longest + 1e-9
+        level = max(0.0, level - (left - before) / spacing)
+        assert level <= UNEVEN + 1e-6 or left > now + longest - 1e-9
+        level, before = min(level, UNEVEN) + 1, left
+
+
+def test_what_is_on_time_is_not_held():
+    """Nor what is late by as much as it is made up for; a second one that has waited for nothing is."""
+    windows = pace(Limits(rate=("100/s",), headroom=0.0))
+    left = [windows.leaves_at(windows.commit(now), now) for now in (5.0, 5.01, 5.024, 5.03)]
+    assert left == [5.0, 5.01, 5.024, 5.03]
+    assert windows.leaves_at(windows.commit(5.03), 5.03) == pytest.approx(5.038)
+
+
+def test_the_next_one_keeps_its_distance_from_when_a_start_has_left_indeed():
+    """Between its turn and its first byte a process may be stopped for a while; a start of another changes nothing."""
+    windows = pace(Limits(rate=("100/s",), headroom=0.0))
+    held_up = windows.commit(5.0)
+    assert windows.leaves_at(held_up, 5.0) == 5.0
+    windows.left_here(held_up, 5.009)
+    windows.left(windows.commit(5.01), 5.01)
+    assert windows.leaves_at(windows.commit(5.01), 5.01) == pytest.approx(5.013)
+
+
+def test_only_even_starts_are_held():
+    windows = pace(Limits(rate=("100/s",), headroom=0.0, smooth=False))
+    assert [windows.leaves_at(windows.commit(5.0), 5.0) for _ in range(3)] == [5.0, 5.0, 5.0]
 
 
 def test_a_round_trip_is_compared_with_the_shortest_of_ten_or_more():
