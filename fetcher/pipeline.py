@@ -36,7 +36,6 @@ from fetcher.fetch.expectations import Meaning
 from fetcher.fetch.sources import Fetched
 from fetcher.incoming import chunks_of, chunks_to_label, count_left, errands_of
 from fetcher.job.load import LoadedJob
-from fetcher.job.sections import Fetch
 from fetcher.listing import CHUNK_ROWS, rows_of
 from fetcher.model import DoneRows, Outcome, Response, Row, RowState
 from fetcher.paging import NONE, check_is_new, going_on, is_in_pages

@@ -29,8 +29,9 @@ from fetcher.fetch.budget import Budget
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.caching import Policy
 from fetcher.fetch.client import Client
+from fetcher.fetch.crowd import Crowd
 from fetcher.fetch.judging import Witness
-from fetcher.fetch.limits import Crowd, Realm
+from fetcher.fetch.limits import Realm
 from fetcher.fetch.request_log import RequestLog
 from fetcher.fetch.retries import Retries
 from fetcher.fetch.usable import Usable

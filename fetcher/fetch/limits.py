@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
+from fetcher.fetch.crowd import Crowd
 from fetcher.fetch.health import Health, Hopeless
 from fetcher.fetch.hints import Hints
 from fetcher.fetch.policies import REQUESTS
@@ -55,25 +56,6 @@ class Shared:
     clocks: Clocks
 
 
-class Crowd:
-    """Who is under way in one realm, of all parts of a run that ask there: each has limits of its own, and a number of
-    calls at once that counts those of the others, too."""
-
-    def __init__(self) -> None:
-        self.under_way = 0
-        self._waiting: list[asyncio.Event] = []
-
-    def join(self, news: asyncio.Event) -> None:
-        """Whoever waits for that hears of each end."""
-        self._waiting.append(news)
-
-    def ended(self) -> None:
-        """One of those under way is not any more."""
-        self.under_way -= 1
-        for news in self._waiting:
-            news.set()
-
-
 class Realm:
     """`async with Realm(...)`: what a limit is about, an origin and a credential.
 
@@ -95,6 +77,7 @@ class Realm:
         self._clock = clock
         self._slots = asyncio.BoundedSemaphore(limits.concurrency)
         self._turn = asyncio.Lock()
+        self._leaving = asyncio.Lock()
         self._news = asyncio.Event()
         self._crowd = crowd or Crowd()
         self._crowd.join(self._news)
@@ -162,10 +145,13 @@ class Realm:
                 self._crowd.ended()
 
     async def turn_to_leave(self, start: Start) -> None:
-        """Return when that start, which has its connection now, keeps its distance from those that left before."""
-        now = self._clock()
-        if (at := self.pace.leaves_at(start, now)) > now:
-            await asyncio.sleep(at - now)
+        """Return when that start, which has its connection now, keeps its distance from those that left before it, or
+        cannot be held for longer."""
+        until = self._clock() + self.pace.longest_hold_s(start)
+        async with self._leaving:
+            if (wait_s := min(until, self.pace.may_leave_at(start)) - self._clock()) > 0:
+                await asyncio.sleep(wait_s)
+            self.pace.leaves(start, self._clock())
 
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""

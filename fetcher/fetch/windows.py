@@ -22,14 +22,15 @@ CATCH_UP = 0.4
 """How much of one spacing a late start may be made up for. More bunches starts; none loses the timers' lateness."""
 
 AT_FIRST, AT_FIRST_S = 10, 0.005
-"""So many starts of a process are further apart, by so much: to take its first connections a server needs longer. It
-helps where opening them takes less than the two together."""
+"""So many starts of a process are further apart, by so much: connections are opened, which takes a server longer, and
+takes unequally long. It helps where that is less than the spacing and this."""
 
 UNEVEN = 0.6
-"""By how much of one spacing even starts may leave too early: by more than they are made up for, or all would wait."""
+"""By how much of one spacing a start may leave too early: by more than `CATCH_UP`, or those in time would be held."""
 
 LONGEST_HOLD_S = 0.02
-"""So long a start that is ready to leave may be held, and not for longer than a spacing: it holds a connection."""
+"""So long a start that is ready to leave may be held, and not longer than until the next one is due: it holds a
+connection, and a slot."""
 
 ROUND_TRIPS_KEPT = 100
 ROUND_TRIPS_TRUSTED = 10
@@ -107,6 +108,7 @@ class Window:
     starts: deque[Start] = field(default_factory=deque)
     held: int = 0
     next_even: float = float("-inf")
+    next_leave: float = float("-inf")
 
     def ready_at(self, shortest_s: float, weight: int = 1) -> float:
         """The earliest moment at which one more start keeps the window whole; infinity while only an answer tells."""
@@ -135,8 +137,21 @@ class Window:
         """The next even start keeps its distance from the moment in which this one has left."""
         self.next_even = max(self.next_even, start.at + self._spacing_s() * self._weight(start) + AT_FIRST_S)
 
-    def after_s(self, start: Start) -> float:
-        """How long after a start the next even one follows."""
+    def may_leave_at(self, start: Start) -> float:
+        """When a start that was made, and is ready to leave, keeps its distance from those that have left."""
+        return self.next_leave - UNEVEN * self.distance_s(start)
+
+    def leaves(self, start: Start, now: float) -> None:
+        """That start leaves now, in time or not."""
+        distance_s = self.distance_s(start)
+        self.next_leave = min(max(now, self.next_leave), now + UNEVEN * distance_s) + distance_s
+
+    def has_left(self, start: Start) -> None:
+        """That start has left, perhaps later than it was let go."""
+        self.next_leave = max(self.next_leave, start.at + self.distance_s(start))
+
+    def distance_s(self, start: Start) -> float:
+        """How long after a start the next even one is due."""
         return self._spacing_s() * self._weight(start) if self.is_smooth else 0.0
 
     def reweigh(self, start: Start, weight: int) -> None:
@@ -146,7 +161,9 @@ class Window:
         """
         if self.is_weighted and self.starts and start.number >= self.starts[0].number:
             self.held += weight - start.weight
-            self.next_even += (weight - start.weight) * self._spacing_s()
+            more_s = (weight - start.weight) * self._spacing_s()
+            self.next_even += more_s
+            self.next_leave += more_s
 
     def _weight(self, start: Start) -> int:
         return start.weight if self.is_weighted else 1
@@ -180,7 +197,6 @@ class Pace:
     allowances: dict[str, Allowance] = field(default_factory=dict)
     made: int = 0
     at_first: int = AT_FIRST
-    next_leave: float = float("-inf")
     is_open: bool = False
 
     def ready_at(self, weight: int = 1) -> float:
@@ -219,24 +235,30 @@ class Pace:
             self.allowances[told.name] = replace(told, remaining=told.remaining - 1)
         return start
 
-    def leaves_at(self, start: Start, now: float) -> float:
-        """When a start of this process, which has its connection now, goes out.
+    def may_leave_at(self, start: Start) -> float:
+        """When a start of this process, which has its connection, may go out; minus infinity for at once.
 
         How long it took to get there differs from start to start: those that were made evenly would leave in bunches.
         """
-        after_s = self._after_s(start)
-        at = min(max(now, self.next_leave - UNEVEN * after_s), now + min(after_s, LONGEST_HOLD_S))
-        self.next_leave = min(max(at, self.next_leave), at + UNEVEN * after_s) + after_s
-        return at
+        return max((window.may_leave_at(start) for window in self._all_windows()), default=float("-inf"))
+
+    def longest_hold_s(self, start: Start) -> float:
+        """For how long it may be kept from that."""
+        return min(LONGEST_HOLD_S, max((window.distance_s(start) for window in self._all_windows()), default=0.0))
+
+    def leaves(self, start: Start, now: float) -> None:
+        """A start of this process is let go."""
+        for window in self._all_windows():
+            window.leaves(start, now)
 
     def left_here(self, start: Start, now: float) -> None:
-        """A start of this process goes out now; the next one keeps its distance from this moment."""
+        """A start of this process goes out now; those behind it keep their distance from this moment."""
         self.left(start, now)
-        self.next_leave = max(self.next_leave, now + self._after_s(start))
-        if self.at_first:
-            self.at_first -= 1
-            for window in self._all_windows():
+        for window in self._all_windows():
+            window.has_left(start)
+            if self.at_first:
                 window.keep_distance(start)
+        self.at_first = max(0, self.at_first - 1)
 
     def left(self, start: Start, now: float) -> None:
         """That start goes out only now: the server saw nothing of it until now."""
@@ -281,10 +303,6 @@ class Pace:
             for start in self.recent:
                 window.commit(start)
             self.told_windows[name] = window
-
-    def _after_s(self, start: Start) -> float:
-        """How long after a start the next even one follows."""
-        return max((window.after_s(start) for window in self._all_windows()), default=0.0)
 
     def _all_windows(self) -> Iterable[Window]:
         return chain(self.windows, self.told_windows.values()) if self.told_windows else self.windows

@@ -172,7 +172,8 @@ class Run:
     async def carry(self, rows: int) -> None:
         """Every row to its end, by as many carriers as the pipeline has."""
         numbers = iter(range(rows))
-        carriers = sum(2 * realm.terms.concurrency for realm in self.realms) // len(self.realms) + 16
+        terms = [realm.terms for realm in self.realms]
+        carriers = sum(2 * it.concurrency + int(min(250.0, it.rate_per_s)) for it in terms) // len(terms) + 16
         async with asyncio.TaskGroup() as group:
             for _ in range(carriers):
                 group.create_task(self._carrier(numbers))

@@ -1,6 +1,7 @@
 import asyncio
 import re
 import socket
+import time
 from contextlib import suppress
 from datetime import date
 
@@ -9,7 +10,7 @@ import pytest
 from fetcher.errors import ApiDown, GaveUp, NotKept, Parked
 from fetcher.fetch.cache import Cache
 from fetcher.fetch.sources import Source
-from fetcher.fetch.windows import CATCH_UP
+from fetcher.fetch.windows import CATCH_UP, UNEVEN
 from fetcher.model import Request
 from fetcher.testing.air_temperature import day_body
 from fetcher.testing.server import Server, ServerOptions
@@ -311,25 +312,19 @@ async def test_a_start_counts_from_when_its_request_left(client_of, speaking):
     assert window.starts[0].at > let_go_at + 1e-6
 
 
-async def test_a_request_leaves_when_its_start_keeps_its_distance(client_of, speaking, monkeypatch):
-    """By the last look before it goes out: what has to be on record is by then, and nothing has come to the server."""
-    seen = []
+async def test_a_request_leaves_when_its_start_keeps_its_distance(client_of, speaking):
+    """Not before, though it has its connection: the one before it has left 10 ms late."""
 
     async def answer(number, head, writer):
         writer.write(OK)
 
-    async with speaking(answer) as (url, asked), client_of(url) as (client, _):
-
-        async def intend():
-            seen.append(("on record", len(asked)))
-
-        async def turn_to_leave(start):
-            seen.append((start.has_left, len(asked)))
-
-        monkeypatch.setattr(client._keys.all[0].realm, "turn_to_leave", turn_to_leave)
-        await client.fetch(Request("POST", f"{url}/"), intend=intend)
-        assert seen == [("on record", 0), (False, 0)]
-        assert len(asked) == 1
+    async with speaking(answer) as (url, _), client_of(url, limits={"rate": ["50/s"], "headroom": 0}) as (client, _):
+        pace = client._keys.all[0].realm.pace
+        (window,) = pace.windows
+        window.next_leave = may_leave_at = time.monotonic() + 0.03
+        await client.fetch(Request("GET", f"{url}/"))
+        (start,) = window.starts
+    assert start.at >= may_leave_at - UNEVEN / 50
 
 
 async def test_an_answer_that_was_kept_too_early_is_none(client_of, speaking, tmp_path):

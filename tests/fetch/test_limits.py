@@ -1,5 +1,6 @@
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import PATIENCE_UNPROVEN_S, TRIALS, Breaker, Sign
+from fetcher.fetch.crowd import Crowd
 from fetcher.fetch.health import Health, Hopeless
 from fetcher.fetch.hints import Hints, Quota, ToldAllowance
-from fetcher.fetch.limits import LARGEST_TOLD, LONGEST_TOLD_S, Crowd, Realm, TooLong, horizon_s, realm_key
+from fetcher.fetch.limits import LARGEST_TOLD, LONGEST_TOLD_S, Realm, TooLong, horizon_s, realm_key
 from fetcher.fetch.windows import AT_FIRST_S, LARGEST_DELAY, Pace, Start, Window, pace
 from fetcher.job.sections import Limits
 from fetcher.job.units import Rate
@@ -494,17 +496,34 @@ def test_the_first_starts_of_a_realm_keep_their_distance():
 
 
 def test_starts_that_have_their_connections_together_leave_one_after_the_other():
+    """None is held for longer than until the next is due: the fourth leaves with the third."""
     clock = VirtualClock(5000.0)
+
+    async def leave(realm: Realm, start: Start) -> float:
+        await realm.turn_to_leave(start)
+        return clock.now() - 5000.0
 
     async def story() -> list[float]:
         realm = Realm(Limits(rate=(Rate(100, 1.0),), headroom=0.0), clock.now)
-        left = []
-        for start in [realm.pace.commit(clock.now()) for _ in range(3)]:
-            await realm.turn_to_leave(start)
-            left.append(clock.now())
-        return left
+        starts = [realm.pace.commit(clock.now()) for _ in range(4)]
+        return await asyncio.gather(*(leave(realm, start) for start in starts))
 
-    assert run_virtual(story(), clock) == pytest.approx([5000.0, 5000.004, 5000.014])
+    assert run_virtual(story(), clock) == pytest.approx([0.0, 0.004, 0.01, 0.01], abs=1e-6)
+
+
+def test_a_start_that_is_given_up_before_it_leaves_holds_nobody():
+    clock = VirtualClock(5000.0)
+
+    async def story() -> float:
+        realm = Realm(Limits(rate=(Rate(100, 1.0),), headroom=0.0), clock.now)
+        first, given_up, next_one = (realm.pace.commit(clock.now()) for _ in range(3))
+        await realm.turn_to_leave(first)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(realm.turn_to_leave(given_up), 0.001)
+        await realm.turn_to_leave(next_one)
+        return clock.now() - 5000.0
+
+    assert run_virtual(story(), clock) == pytest.approx(0.004, abs=1e-6)
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1))

@@ -1,6 +1,7 @@
 """The arithmetic of windows, weights and allowances, by a clock that is moved by hand."""
 
 from datetime import UTC, date, datetime, time
+from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -269,48 +270,85 @@ def test_starts_of_others_are_no_first_ones():
     assert windows.ready_at() <= 5.01 + 1e-9
 
 
+def left_at(windows, ready_s):
+    """When starts leave that are ready then (from now on, in order), one after the other, as a realm lets them."""
+    now, left = float("-inf"), []
+    for ready in ready_s:
+        now = max(now, ready)
+        start = windows.commit(now)
+        now = max(now, min(windows.may_leave_at(start), ready + windows.longest_hold_s(start)))
+        windows.leaves(start, now)
+        windows.left_here(start, now)
+        left.append(now)
+    return left
+
+
 @given(
-    st.sampled_from([("1/s", 0.0, 1), ("10/s", 0.01, 2), ("300/s", 0.0, 1), ("2000/s", 0.05, 3)]),
+    st.sampled_from([(1, 0.0), (40, 0.0), (60, 0.01), (300, 0.0), (2000, 0.05)]),
     st.lists(st.floats(0.0, 2.5), min_size=2, max_size=60),
 )
 def test_even_starts_leave_evenly_whenever_they_have_their_connections(given, gaps):
-    """None is held for longer than a spacing or 20 ms; unless one was, a leaky bucket that is emptied by one a spacing
-    never has more than UNEVEN of one in it when the next comes."""
-    rate, headroom, weight = given
-    windows = pace(Limits(rate=(rate,), headroom=headroom, smooth=True))
-    spacing = weight * (1 + headroom) / windows.windows[0].rate.starts
-    longest = min(spacing, LONGEST_HOLD_S)
-    now, level, before = 5.0, 0.0, 5.0
-    for gap in gaps:
-        now += gap * spacing
-        left = windows.leaves_at(windows.commit(now, weight), now)
-        assert now <= left <= now + longest + 1e-9
+    """A leaky bucket that is emptied by one a spacing never has more than UNEVEN of one in it when the next comes. None
+    is held for longer than that takes, and for a spacing or 20 ms at most; one that was may leave with the one before.
+    """
+    starts, headroom = given
+    windows = pace(Limits(rate=(f"{starts}/s",), headroom=headroom, smooth=True))
+    spacing = (1 + headroom) / starts
+    ready_s = list(accumulate((gap * spacing for gap in gaps), initial=5.0))
+    level, before = 0.0, 5.0
+    for ready, left in zip(ready_s, left_at(windows, ready_s), strict=True):
+        longest = ready + min(spacing, LONGEST_HOLD_S)
         level = max(0.0, level - (left - before) / spacing)
-        assert level <= UNEVEN + 1e-6 or left > now + longest - 1e-9
+        assert ready <= left <= max(longest, before) + 1e-9
+        assert level <= UNEVEN + 1e-6 or left >= longest - 1e-9
+        if left > max(ready, before) + 1e-9:
+            assert level >= UNEVEN - 1e-6 or left >= longest - 1e-9
         level, before = min(level, UNEVEN) + 1, left
 
 
 def test_what_is_on_time_is_not_held():
-    """Nor what is late by as much as it is made up for; a second one that has waited for nothing is."""
+    """Nor what is late by as much as it is made up for; what comes at once behind another is."""
     windows = pace(Limits(rate=("100/s",), headroom=0.0))
-    left = [windows.leaves_at(windows.commit(now), now) for now in (5.0, 5.01, 5.024, 5.03)]
-    assert left == [5.0, 5.01, 5.024, 5.03]
-    assert windows.leaves_at(windows.commit(5.03), 5.03) == pytest.approx(5.038)
+    assert left_at(windows, [5.0, 5.01, 5.024, 5.03, 5.03]) == pytest.approx([5.0, 5.01, 5.024, 5.03, 5.038])
 
 
 def test_the_next_one_keeps_its_distance_from_when_a_start_has_left_indeed():
     """Between its turn and its first byte a process may be stopped for a while; a start of another changes nothing."""
     windows = pace(Limits(rate=("100/s",), headroom=0.0))
     held_up = windows.commit(5.0)
-    assert windows.leaves_at(held_up, 5.0) == 5.0
+    windows.leaves(held_up, 5.0)
     windows.left_here(held_up, 5.009)
-    windows.left(windows.commit(5.01), 5.01)
-    assert windows.leaves_at(windows.commit(5.01), 5.01) == pytest.approx(5.013)
+    other = windows.commit(5.01)
+    windows.left(other, 5.01)
+    assert windows.may_leave_at(other) == pytest.approx(5.013)
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+def test_what_a_start_weighs_indeed_is_what_the_next_one_keeps_its_distance_by(guess, cost):
+    windows = pace(Limits(rate=("100/s",), headroom=0.0))
+    start = windows.commit(5.0, guess)
+    windows.leaves(start, 5.0)
+    windows.left_here(start, 5.0)
+    windows.settle(start, cost)
+    assert windows.may_leave_at(Start(5.0)) == pytest.approx(5.0 + 0.01 * (cost - UNEVEN))
+
+
+def test_each_window_holds_by_its_own_weights():
+    """The slower one of each start would be slower than both: one counts weights, one requests."""
+    windows = pace(Limits(rate=("100/s",), headroom=0.0))
+    windows.keep_to("told", Window(Rate(20, 3.0), 0.0, is_smooth=True, is_weighted=False))
+    now = 5.0
+    for weight in (20, 10) * 20:
+        now = max(now, windows.ready_at(weight))
+        start = windows.commit(now, weight)
+        assert windows.may_leave_at(start) <= now + 1e-9
+        windows.leaves(start, now)
+        windows.left(start, now)
 
 
 def test_only_even_starts_are_held():
     windows = pace(Limits(rate=("100/s",), headroom=0.0, smooth=False))
-    assert [windows.leaves_at(windows.commit(5.0), 5.0) for _ in range(3)] == [5.0, 5.0, 5.0]
+    assert left_at(windows, [5.0, 5.0, 5.0]) == [5.0, 5.0, 5.0]
 
 
 def test_a_round_trip_is_compared_with_the_shortest_of_ten_or_more():
