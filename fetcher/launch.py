@@ -130,10 +130,10 @@ def own_process() -> None:
 
     Threads that wait 5 ms for their turn cost a burst of answers a tenth of its time. Looking for garbage stops the
     loop by the number of young objects, of which rows on their way have many: after 50,000 new ones for 10 to 30 ms,
-    after 100 for less than one. All are looked through after 300,000, so that old garbage takes some 30 MB at most.
+    after 100 for less than one. All are looked through after 600,000, so that old garbage takes some 60 MB at most.
     """
     gc.freeze()
-    gc.set_threshold(100, 2, 1_000)
+    gc.set_threshold(100, 2, 2_000)
     gc.enable()
     sys.setswitchinterval(0.0005)
 

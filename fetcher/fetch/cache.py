@@ -22,7 +22,7 @@ from fetcher.fetch.changes import USED, Change, make
 from fetcher.fetch.columns import ABOUT, PAIRS, UNREADABLE, about_of, columns, unpacked
 from fetcher.fetch.recent import OVERHEAD, Recent
 from fetcher.fetch.room import Needed, Room, nothing_is_needed
-from fetcher.fetch.stored import Stored, as_kept, span_of
+from fetcher.fetch.stored import Plain, Stored, span_of
 from fetcher.model import Response
 
 logger = logging.getLogger("fetcher")
@@ -78,7 +78,7 @@ class Cache:
         self._damage = ""
         self._absent: Absent | None = None
         self._others_wrote = 0
-        self._found: Recent[tuple[int, Response]] = Recent()
+        self._found: Recent[Plain] = Recent()
         self._variants: Recent[list[Stored]] = Recent()
         self._bodies: Recent[bytes] = Recent()
 
@@ -98,9 +98,10 @@ class Cache:
     def find(self, key: str, not_before: float, not_after: float = float("inf")) -> Response | None:
         """The kept answer to that request, if it was fetched between the two (epoch seconds), both included."""
         if (recent := self._found.get(key)) is not None:
-            number, answer = recent
+            number, status, pairs, content, fetched_at = recent
             self._note_use(number)
-            return answer if not_before <= answer.fetched_at <= not_after else None
+            answer = Response(status, pairs, content, fetched_at, from_cache=True)
+            return answer if not_before <= fetched_at <= not_after else None
         if self._is_absent(key):
             return None
         for number, status, headers, body, fetched_at in self._read(FIND, key, not_before, not_after):
@@ -111,9 +112,8 @@ class Cache:
                 self._tell_unreadable(error)
                 return None
             self._note_use(number)
-            answer = Response(status, pairs, content, fetched_at, from_cache=True)
-            self._found.put(key, (number, answer), len(content))
-            return answer
+            self._found.put(key, (number, status, pairs, content, fetched_at), len(content))
+            return Response(status, pairs, content, fetched_at, from_cache=True)
         return None
 
     def variants(self, target: str) -> Sequence[Stored]:
@@ -160,7 +160,8 @@ class Cache:
         self._found.drop(key)
         change = Change(lambda: columns(key, response, None, told), size=len(response.body))
         await self._begun(change)
-        self._found.put(key, (change.number, as_kept(response)), len(response.body))
+        it = response
+        self._found.put(key, (change.number, it.status, it.headers, it.body, it.fetched_at), len(it.body))
 
     async def put_variant(self, target: str, stored: Stored, label: Label = NO_LABEL) -> None:
         """Keep an answer beside others to the same target; it replaces that to the same variant, and has a number."""
