@@ -128,12 +128,12 @@ def load_job(path: str | Path, overrides: Sequence[str] = ()) -> LoadedJob:
 def own_process() -> None:
     """Tune the interpreter for a process that does nothing but run a job; a library must not, it is global.
 
-    Threads that wait 5 ms for their turn cost a burst of answers a tenth of its time. Looking for garbage stops the
-    loop by the number of young objects, of which rows on their way have many: after 50,000 new ones for 10 to 30 ms,
-    after 100 for less than one. All are looked through after 600,000, so that old garbage takes some 60 MB at most.
+    Threads that wait 5 ms for their turn cost a burst of answers a tenth of its time. Garbage is looked for often,
+    among few objects: among many the loop stands still for 10 to 30 ms. From 3.14 on Python sees to that itself.
     """
     gc.freeze()
-    gc.set_threshold(100, 2, 2_000)
+    if sys.version_info < (3, 14):
+        gc.set_threshold(100, 2, 2_000)
     gc.enable()
     sys.setswitchinterval(0.0005)
 

@@ -100,8 +100,9 @@ class Cache:
         if (recent := self._found.get(key)) is not None:
             number, status, pairs, content, fetched_at = recent
             self._note_use(number)
-            answer = Response(status, pairs, content, fetched_at, from_cache=True)
-            return answer if not_before <= fetched_at <= not_after else None
+            if not not_before <= fetched_at <= not_after:
+                return None
+            return Response(status, pairs, content, fetched_at, from_cache=True)
         if self._is_absent(key):
             return None
         for number, status, headers, body, fetched_at in self._read(FIND, key, not_before, not_after):

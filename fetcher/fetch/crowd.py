@@ -4,8 +4,7 @@ import asyncio
 
 
 class Crowd:
-    """Who is under way in one realm, of all parts of a run that ask there: each has limits of its own, and a number of
-    calls at once that counts those of the others, too."""
+    """Each part has limits of its own, and a number of calls at once that counts those of the others, too."""
 
     def __init__(self) -> None:
         self.under_way = 0

@@ -59,8 +59,9 @@ class Shared:
 class Realm:
     """`async with Realm(...)`: what a limit is about, an origin and a credential.
 
-    Starts leave in the order in which they were asked for. Without `shared`, nobody else is known of, and what may
-    be used up is not counted; without `health`, failures change nothing; without a `crowd` it is the run's only one.
+    Starts are permitted in the order in which they were asked for. Without `shared`, nobody else is known of, and what
+    may be used up is not counted; without `health`, failures change nothing; without a `crowd` it is the run's only
+    one.
     """
 
     def __init__(
@@ -146,12 +147,12 @@ class Realm:
 
     async def turn_to_leave(self, start: Start) -> None:
         """Return when that start, which has its connection now, keeps its distance from those that left before it, or
-        cannot be held for longer."""
+        it or one of those before it has been held for as long as may be."""
         until = self._clock() + self.pace.longest_hold_s(start)
         async with self._leaving:
             if (wait_s := min(until, self.pace.may_leave_at(start)) - self._clock()) > 0:
                 await asyncio.sleep(wait_s)
-            self.pace.leaves(start, self._clock())
+            self.pace.let_go(start, self._clock())
 
     def left(self, start: Start) -> None:
         """The request of that start goes out at this moment, over a connection that is open."""

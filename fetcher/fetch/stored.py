@@ -11,7 +11,7 @@ VARIANT, AFTER_VARIANT = "v", "w"
 sorted, so that those lie together."""
 
 Plain = tuple[int, int, tuple[tuple[str, str], ...], bytes, float]
-"""An answer's number, status, headers, body and time. Nobody looks for garbage in tuples of what refers to nothing."""
+"""An answer's number, status, headers, body and time. Unlike an object, it drops out of the search for garbage."""
 
 
 @dataclass(slots=True)

@@ -22,15 +22,14 @@ CATCH_UP = 0.4
 """How much of one spacing a late start may be made up for. More bunches starts; none loses the timers' lateness."""
 
 AT_FIRST, AT_FIRST_S = 10, 0.005
-"""So many starts of a process are further apart, by so much: connections are opened, which takes a server longer, and
-takes unequally long. It helps where that is less than the spacing and this."""
+"""So many starts of a process are further apart, by so much: they open connections, and how long that takes differs. It
+helps where it differs by less than the spacing and this."""
 
 UNEVEN = 0.6
-"""By how much of one spacing a start may leave too early: by more than `CATCH_UP`, or those in time would be held."""
+"""By what share of its distance a start may leave too early: more than `CATCH_UP`, or those in time would be held."""
 
 LONGEST_HOLD_S = 0.02
-"""So long a start that is ready to leave may be held, and not longer than until the next one is due: it holds a
-connection, and a slot."""
+"""So long a start that is ready to leave may be held, and not longer than its distance: it has a connection."""
 
 ROUND_TRIPS_KEPT = 100
 ROUND_TRIPS_TRUSTED = 10
@@ -81,7 +80,7 @@ class Start:
 
     One that `has_left` not yet waits for a connection; the server sees nothing of it, and may see it at any time.
     `weight` is what it counts for in a window, `number` its place among all starts. `call` and `sign` are for the
-    breaker.
+    breaker. One that `is_ours` has been let go by this process.
     """
 
     at: float
@@ -91,6 +90,7 @@ class Start:
     number: int = 0
     call: Call | None = None
     sign: Sign = Sign.NONE
+    is_ours: bool = False
 
 
 @dataclass(slots=True)
@@ -139,14 +139,14 @@ class Window:
 
     def may_leave_at(self, start: Start) -> float:
         """When a start that was made, and is ready to leave, keeps its distance from those that have left."""
-        return self.next_leave - UNEVEN * self.distance_s(start)
+        return self.next_leave - UNEVEN * self.distance_s(start) if self.is_smooth else float("-inf")
 
-    def leaves(self, start: Start, now: float) -> None:
+    def let_go(self, start: Start, now: float) -> None:
         """That start leaves now, in time or not."""
         distance_s = self.distance_s(start)
         self.next_leave = min(max(now, self.next_leave), now + UNEVEN * distance_s) + distance_s
 
-    def has_left(self, start: Start) -> None:
+    def note_left(self, start: Start) -> None:
         """That start has left, perhaps later than it was let go."""
         self.next_leave = max(self.next_leave, start.at + self.distance_s(start))
 
@@ -163,7 +163,8 @@ class Window:
             self.held += weight - start.weight
             more_s = (weight - start.weight) * self._spacing_s()
             self.next_even += more_s
-            self.next_leave += more_s
+            if start.is_ours:
+                self.next_leave += more_s
 
     def _weight(self, start: Start) -> int:
         return start.weight if self.is_weighted else 1
@@ -238,24 +239,25 @@ class Pace:
     def may_leave_at(self, start: Start) -> float:
         """When a start of this process, which has its connection, may go out; minus infinity for at once.
 
-        How long it took to get there differs from start to start: those that were made evenly would leave in bunches.
+        Starts are made evenly, but how long each takes to its connection differs: they would leave in bunches.
         """
         return max((window.may_leave_at(start) for window in self._all_windows()), default=float("-inf"))
 
     def longest_hold_s(self, start: Start) -> float:
-        """For how long it may be kept from that."""
+        """For how long a start that is ready may be held."""
         return min(LONGEST_HOLD_S, max((window.distance_s(start) for window in self._all_windows()), default=0.0))
 
-    def leaves(self, start: Start, now: float) -> None:
-        """A start of this process is let go."""
+    def let_go(self, start: Start, now: float) -> None:
+        """A start of this process leaves now, in time or not."""
+        start.is_ours = True
         for window in self._all_windows():
-            window.leaves(start, now)
+            window.let_go(start, now)
 
     def left_here(self, start: Start, now: float) -> None:
         """A start of this process goes out now; those behind it keep their distance from this moment."""
         self.left(start, now)
         for window in self._all_windows():
-            window.has_left(start)
+            window.note_left(start)
             if self.at_first:
                 window.keep_distance(start)
         self.at_first = max(0, self.at_first - 1)

@@ -81,7 +81,8 @@ class Wire:
         )
 
     def halt(self) -> None:
-        """No further request leaves; whoever sends one waits to be cancelled. Those under way go on."""
+        """No further request leaves; whoever sends one waits to be cancelled. Those under way, or about to leave over a
+        connection that they have, go on."""
         self._halted.set()
         for turn in self.later_turns:
             turn.reschedule(0.0)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
+from fetcher.carriers import MOST_IN_STALL, SPARE_ROWS
 from fetcher.errors import GaveUp
 from fetcher.fetch.adaptive import Adaptive
 from fetcher.fetch.breaker import Breaker, Call, Sign, sign_of
@@ -173,9 +174,9 @@ class Run:
         """Every row to its end, by as many carriers as the pipeline has."""
         numbers = iter(range(rows))
         terms = [realm.terms for realm in self.realms]
-        carriers = sum(2 * it.concurrency + int(min(250.0, it.rate_per_s)) for it in terms) // len(terms) + 16
+        each = sum(2 * it.concurrency + min(MOST_IN_STALL, int(it.rate_per_s)) for it in terms) // len(terms)
         async with asyncio.TaskGroup() as group:
-            for _ in range(carriers):
+            for _ in range(each + SPARE_ROWS):
                 group.create_task(self._carrier(numbers))
         for realm in self.realms:
             realm.seen.ended_s = realm.clock.now()

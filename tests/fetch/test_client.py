@@ -313,7 +313,7 @@ async def test_a_start_counts_from_when_its_request_left(client_of, speaking):
 
 
 async def test_a_request_leaves_when_its_start_keeps_its_distance(client_of, speaking):
-    """Not before, though it has its connection: the one before it has left 10 ms late."""
+    """It has its connection, and waits for the one that left late before it."""
 
     async def answer(number, head, writer):
         writer.write(OK)
@@ -321,10 +321,10 @@ async def test_a_request_leaves_when_its_start_keeps_its_distance(client_of, spe
     async with speaking(answer) as (url, _), client_of(url, limits={"rate": ["50/s"], "headroom": 0}) as (client, _):
         pace = client._keys.all[0].realm.pace
         (window,) = pace.windows
-        window.next_leave = may_leave_at = time.monotonic() + 0.03
+        window.next_leave = due_at = time.monotonic() + 0.03
         await client.fetch(Request("GET", f"{url}/"))
         (start,) = window.starts
-    assert start.at >= may_leave_at - UNEVEN / 50
+    assert start.at >= due_at - UNEVEN / 50
 
 
 async def test_an_answer_that_was_kept_too_early_is_none(client_of, speaking, tmp_path):
