@@ -57,7 +57,7 @@ FOUR_PROCESSES = (
 )
 HINTS = ("hints", "retry_after", "resets", "families", "policies", "refusals", "http_dates", "structured")
 GROUPS: Mapping[str, Group] = {
-    "limits": Group(("limits", "windows"), ("limits", "windows", "starts", "health"), FOUR_PROCESSES),
+    "limits": Group(("limits", "windows", "crowd"), ("limits", "windows", "starts", "health"), FOUR_PROCESSES),
     "retries": Group(("retries", "budget"), ("retries", "budget")),
     "hints": Group(HINTS, HINTS),
     "health": Group(("breaker", "adaptive", "health"), ("breaker", "adaptive", "health")),
