@@ -161,8 +161,8 @@ class Cache:
         self._found.drop(key)
         change = Change(lambda: columns(key, response, None, told), size=len(response.body))
         await self._begun(change)
-        it = response
-        self._found.put(key, (change.number, it.status, it.headers, it.body, it.fetched_at), len(it.body))
+        kept = (change.number, response.status, response.headers, response.body, response.fetched_at)
+        self._found.put(key, kept, len(response.body))
 
     async def put_variant(self, target: str, stored: Stored, label: Label = NO_LABEL) -> None:
         """Keep an answer beside others to the same target; it replaces that to the same variant, and has a number."""

@@ -350,8 +350,9 @@ def test_each_window_holds_by_its_own_weights():
         windows.left(start, now)
 
 
-def test_only_even_starts_are_held():
-    windows = pace(Limits(rate=("100/s",), headroom=0.0, smooth=False))
+@pytest.mark.parametrize("rate", [(), ("100/s",)])
+def test_only_even_starts_are_held(rate):
+    windows = pace(Limits(rate=rate, headroom=0.0, smooth=False))
     assert left_at(windows, [5.0, 5.0, 5.0]) == [5.0, 5.0, 5.0]
 
 
